@@ -1,0 +1,1 @@
+"""imgrepl keeps golden VM images on any object storage, with verified replicas in every region."""

@@ -1,0 +1,5 @@
+"""`python -m imgrepl`: the command line."""
+
+from imgrepl.cli.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""Azure's shapes, grammar and codes, shared by every door."""

@@ -1,0 +1,1 @@
+"""The stages of one version's life, a file each."""

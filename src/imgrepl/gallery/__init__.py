@@ -1,0 +1,1 @@
+"""The gallery index: the SQL database, one module per noun."""

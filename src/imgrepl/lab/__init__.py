@@ -1,0 +1,1 @@
+"""Local regions: real S3 servers on this machine."""

@@ -1,0 +1,1 @@
+"""Every byte that outlives a release: keys, headers, packs, manifests, records."""

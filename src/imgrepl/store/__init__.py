@@ -1,0 +1,1 @@
+"""Object stores behind small protocols, one per power."""

@@ -1,0 +1,1 @@
+"""The shipped test kit; nothing else here imports it."""
