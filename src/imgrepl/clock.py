@@ -1,4 +1,7 @@
-"""Time, as a thing that can be handed in: the only module that asks the system what time it is, or sleeps."""
+"""Time, as a thing that can be handed in.
+
+The only module that asks the system what time it is, or sleeps.
+"""
 
 import time
 from datetime import UTC, datetime

@@ -1,8 +1,9 @@
 """What can go wrong, grouped by what a caller would do about it.
 
-The class says how to react (look elsewhere, give up, retry), `code` says which rule or fault it was, and both
-are stable. An error carries ids as plain strings, holds no terminal markup and keeps its cause by `raise … from`.
-The process exit status of each class is listed in the command line's reference.
+The class says how to react (look elsewhere, give up, retry), `code` says which rule or fault it
+was, and both are stable. An error carries ids as plain strings, holds no terminal markup and keeps
+its cause by `raise … from`. The process exit status of each class is listed in the command line's
+reference.
 """
 
 from collections.abc import Sequence
@@ -12,8 +13,8 @@ from typing import ClassVar
 class ImgreplError(Exception):
     """The base of every error that imgrepl raises on purpose.
 
-    `message` names the rule and the value that broke it; `hint` says the way out; `target` is the id, path or key
-    concerned; `details` are finer lines, one fact each.
+    `message` names the rule and the value that broke it; `hint` says the way out; `target` is the
+    id, path or key concerned; `details` are finer lines, one fact each.
     """
 
     exit_status: ClassVar[int] = 1
@@ -51,7 +52,10 @@ class NotFound(ImgreplError):
 
 
 class Conflict(ImgreplError):
-    """The state of the world forbids it: exists, in use, not empty, immutable, changed meanwhile."""
+    """The state of the world forbids it.
+
+    Exists, in use, not empty, immutable, changed meanwhile.
+    """
 
     exit_status = 4
     default_code = "Conflict"
@@ -72,7 +76,9 @@ class Corrupt(ImgreplError):
 
 
 class Unavailable(ImgreplError):
-    """An endpoint did not answer, or answered that it cannot now. The only class that a retry may mend.
+    """An endpoint did not answer.
+
+    Or answered that it cannot now. The only class that a retry may mend.
 
     `retry_after_seconds` is the server's own wish, where it stated one.
     """

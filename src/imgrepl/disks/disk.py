@@ -15,7 +15,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One objection to an image: `rule` is a stable CamelCase name, `message` says field, value and limit."""
+    """One objection to an image.
+
+    `rule` is a stable CamelCase name, `message` says field, value and limit.
+    """
 
     rule: str
     message: str
@@ -23,14 +26,17 @@ class Problem:
 
 
 class Extent(NamedTuple):
-    """A byte range of a disk or file that may hold data; what lies between extents is zeros for sure."""
+    """A byte range of a disk or file that may hold data.
+
+    What lies between extents is zeros for sure.
+    """
 
     offset: int
     length: int
 
 
 class ByteSource(Protocol):
-    """A file, block device or remote object that can be read at any offset, from many threads at once."""
+    """A file, block device or remote object, read at any offset from many threads at once."""
 
     @property
     def name(self) -> str:
@@ -41,13 +47,22 @@ class ByteSource(Protocol):
         """Length, fixed when the source was opened."""
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fills `buffer` from `offset`. Raises `Invalid` (`ImageTruncated`) when the source is shorter than that."""
+        """Fills `buffer` from `offset`.
+
+        Raises `Invalid` (`ImageTruncated`) when the source is shorter than that.
+        """
 
     def data_extents(self, offset: int, length: int) -> Iterator[Extent]:
-        """The parts of `[offset, offset + length)` that are not holes, in order; all of it where that is unknown."""
+        """The parts of `[offset, offset + length)` that are not holes, in order.
+
+        All of it where that is unknown.
+        """
 
     def check_unchanged(self) -> None:
-        """Raises `Conflict` (`SourceChanged`) when device, inode, size, mtime, ctime or ETag moved since it was opened."""
+        """Raises `Conflict` (`SourceChanged`) when the source is not what was opened.
+
+        Compares device, inode, size, mtime and ctime of a file, ETag and size of an object.
+        """
 
     def close(self) -> None:
         """Gives the source back; reading later is an error."""
@@ -62,7 +77,10 @@ class Disk(Protocol):
 
     @property
     def subformat(self) -> str:
-        """`fixed`, `dynamic`, `differencing`, or for qcow2 its version as `v2` or `v3`; `raw` for raw."""
+        """`fixed`, `dynamic`, `differencing`, or for qcow2 its version as `v2` or `v3`.
+
+        `raw` for raw.
+        """
 
     @property
     def size_bytes(self) -> int:
@@ -70,14 +88,19 @@ class Disk(Protocol):
 
     @property
     def sources(self) -> Sequence[ByteSource]:
-        """Every source that is read, this one's first, then its parents': each must stay unchanged."""
+        """Every source that is read, this one's first, then its parents'; none may change."""
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """Warnings found on opening. A reader raises `Invalid` instead of listing what makes an image unreadable."""
+        """Warnings found on opening.
+
+        What makes an image unreadable is raised as `Invalid` instead.
+        """
 
     def data_extents(self, offset: int, length: int) -> Iterator[Extent]:
-        """The parts of `[offset, offset + length)` that may hold data, in order, disjoint; the rest is zeros for sure.
+        """The parts of `[offset, offset + length)` that may hold data, in order, disjoint.
+
+        The rest is zeros for sure.
 
         Cheap: consults tables and SEEK_HOLE, reads no content.
         """
@@ -85,7 +108,8 @@ class Disk(Protocol):
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fills `buffer` with the guest's bytes from `offset`, zeros included.
 
-        Raises `Invalid` (`ImageDamaged`, `ImageTruncated`) where the content cannot be had, never gives other bytes.
+        Raises `Invalid` (`ImageDamaged`, `ImageTruncated`) where the content cannot be had, never
+        gives other bytes.
         """
 
     def close(self) -> None:

@@ -13,7 +13,8 @@ class Event:
 class StageStarted(Event):
     """A stage begins: `read`, `replicate`, `verify`, `download`, `repair`, `collect`, `rebuild`.
 
-    `subject` is a region's name, or the version for stages that have none; `bytes_total` is None where it is unknown.
+    `subject` is a region's name, or the version for stages that have none; `bytes_total` is None
+    where it is unknown.
     """
 
     stage: str
@@ -34,7 +35,10 @@ class Progressed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StageEnded(Event):
-    """A stage ended; `outcome` is `Completed`, `Failed` or `Interrupted`, `detail` the reason of the latter two."""
+    """A stage ended; `outcome` is `Completed`, `Failed` or `Interrupted`.
+
+    `detail` the reason of the latter two.
+    """
 
     stage: str
     subject: str
@@ -44,7 +48,10 @@ class StageEnded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Notice(Event):
-    """Something a person should read: a warning about the image, a slow region, a pack that was mended."""
+    """Something a person should read.
+
+    A warning about the image, a slow region, a pack that was mended.
+    """
 
     level: str
     text: str
@@ -52,7 +59,10 @@ class Notice(Event):
 
 
 EventSink = Callable[[Event], None]
-"""Called from several threads, one event at a time per thread; must not block long and must not raise."""
+"""Called from several threads, one event at a time per thread.
+
+Must not block long and must not raise.
+"""
 
 
 def silent(_event: Event) -> None:

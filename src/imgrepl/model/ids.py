@@ -12,7 +12,10 @@ PackId = NewType("PackId", str)
 """SHA-256 of a pack's bytes: 64 hex digits."""
 
 ContentId = NewType("ContentId", str)
-"""Digest of a disk's content and size: 64 hex digits; equal for equal disks, whatever file format they came in."""
+"""Digest of a disk's content and size: 64 hex digits.
+
+Equal for equal disks, whatever file format they came in.
+"""
 
 StoreId = NewType("StoreId", str)
 """Names one store: all the regions of one gallery index; 32 hex digits."""

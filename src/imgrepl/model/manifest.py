@@ -1,4 +1,7 @@
-"""A disk as runs of consecutive slots and gaps that cover it exactly, and the packs those runs name."""
+"""A disk as runs of consecutive slots and gaps that cover it exactly.
+
+And the packs those runs name.
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,8 +14,8 @@ BLOCK_BYTES = 4096
 class Run(NamedTuple):
     """`slots` consecutive chunks of one pack that lie back to back on the disk.
 
-    `disk_offset` and `length_bytes` are bytes of the disk, multiples of 4,096 (the disk's last block counts in
-    full); `pack` is the position in the manifest's pack table.
+    `disk_offset` and `length_bytes` are bytes of the disk, multiples of 4,096 (the disk's last
+    block counts in full); `pack` is the position in the manifest's pack table.
     """
 
     disk_offset: int
@@ -23,7 +26,10 @@ class Run(NamedTuple):
 
 
 class PackUse(NamedTuple):
-    """A pack that a manifest names: all its stored bytes, and how many of them are frames this disk needs."""
+    """A pack that a manifest names.
+
+    All its stored bytes, and how many of them are frames this disk needs.
+    """
 
     pack_id: PackId
     pack_bytes: int
@@ -34,8 +40,9 @@ class PackUse(NamedTuple):
 class Manifest:
     """One disk. Everything between two runs is zeros.
 
-    `size_bytes` is the guest-visible size; `occupied_bytes` the non-zero 4 KiB blocks x 4,096; `chunks` counts slots
-    over all runs; runs are sorted by disk offset and do not touch a block twice.
+    `size_bytes` is the guest-visible size; `occupied_bytes` the non-zero 4 KiB blocks x 4,096;
+    `chunks` counts slots over all runs; runs are sorted by disk offset and do not touch a block
+    twice.
     """
 
     content_id: ContentId

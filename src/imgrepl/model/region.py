@@ -42,11 +42,14 @@ def roles_of(storage_account_type: StorageAccountType) -> tuple[PlaceRole, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """Where a bucket or directory is and which credentials open it, by reference and never by value.
+    """Where a bucket or directory is and which credentials open it.
 
-    `url` is `s3://BUCKET[/PREFIX]` or `file:///ABSOLUTE/PATH`. `endpoint_url` is None for AWS itself.
-    `credentials_file` is an INI file in the AWS form; `credentials_env` a prefix P of the variables
-    `P_ACCESS_KEY_ID` and `P_SECRET_ACCESS_KEY`. `addressing` is `path`, `virtual` or `auto`.
+    By reference and never by value.
+
+    `url` is `s3://BUCKET[/PREFIX]` or `file:///ABSOLUTE/PATH`. `endpoint_url` is None for AWS
+    itself. `credentials_file` is an INI file in the AWS form; `credentials_env` a prefix P of the
+    variables `P_ACCESS_KEY_ID` and `P_SECRET_ACCESS_KEY`. `addressing` is `path`, `virtual` or
+    `auto`.
     """
 
     url: str
@@ -65,7 +68,10 @@ class Endpoint:
 
     @property
     def server(self) -> str:
-        """What two endpoints share when one server can copy between them without the client: scheme, host and account."""
+        """What two endpoints share when one server can copy between them without the client.
+
+        Scheme, host and account.
+        """
         if self.url.startswith("file:"):
             return "file"
         account = self.profile or self.credentials_file or self.credentials_env or ""
@@ -76,8 +82,9 @@ class Endpoint:
 class Region:
     """A name under which replicas are kept, and what it offers.
 
-    `standard` holds the region's own URL first, then its `--replica-url`s: replica k goes to `standard[k % len]`.
-    `zones` is empty or has three entries. `parent` names the region an edge zone belongs to.
+    `standard` holds the region's own URL first, then its `--replica-url`s: replica k goes to
+    `standard[k % len]`. `zones` is empty or has three entries. `parent` names the region an edge
+    zone belongs to.
     """
 
     name: str
@@ -117,7 +124,10 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """One endpoint, bucket and key prefix: what a pack is in or is not in. `endpoint.url` includes the place's prefix."""
+    """One endpoint, bucket and key prefix.
+
+    What a pack is in or is not in. `endpoint.url` includes the place's prefix.
+    """
 
     id: PlaceId
     region: str

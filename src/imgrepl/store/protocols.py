@@ -1,9 +1,12 @@
-"""What a place's object store must give, one protocol per power, so that a signature shows what its holder may do.
+"""What a place's object store must give, one protocol per power.
 
-Keys are relative to the place: `/`-separated, ASCII, no leading slash. Bodies and sizes are bytes. Every method may be
-called from many threads at once. Errors are those of `imgrepl.errors`: `NotFound` (permanent), `Conflict` (a condition
-did not hold), `Corrupt` (bytes or checksum are not what was written), `Unavailable` (worth a retry), `NotAllowed`
-(credentials), `Invalid` (the request itself).
+So that a signature shows what its holder may do.
+
+Keys are relative to the place: `/`-separated, ASCII, no leading slash. Bodies and sizes are bytes.
+Every method may be called from many threads at once. Errors are those of `imgrepl.errors`:
+`NotFound` (permanent), `Conflict` (a condition did not hold), `Corrupt` (bytes or checksum are not
+what was written), `Unavailable` (worth a retry), `NotAllowed` (credentials), `Invalid` (the request
+itself).
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,8 +20,8 @@ Body = bytes | bytearray | memoryview
 class ObjectInfo:
     """What a store says of one object without sending its bytes.
 
-    `etag` is opaque and only good for `if_match`; `sha256` is the checksum the store itself states, or None where it
-    states none (a listing never does).
+    `etag` is opaque and only good for `if_match`; `sha256` is the checksum the store itself states,
+    or None where it states none (a listing never does).
     """
 
     key: str
@@ -43,10 +46,13 @@ class Reads(Protocol):
         """The object's size, ETag and, where the store keeps one, checksum. Raises `NotFound`."""
 
     def get(self, key: str, *, offset: int = 0, length: int | None = None) -> bytes:
-        """The object's bytes from `offset`: exactly `length` of them, or all that follow when it is None.
+        """The object's bytes from `offset`.
 
-        A negative `offset` counts from the end (and `length` must be None); one that reaches before the first byte
-        gives the whole object. Raises `NotFound`; `Corrupt` when the object ends before `offset + length`.
+        Exactly `length` of them, or all that follow when it is None.
+
+        A negative `offset` counts from the end (and `length` must be None); one that reaches before
+        the first byte gives the whole object. Raises `NotFound`; `Corrupt` when the object ends
+        before `offset + length`.
         """
 
 
@@ -55,7 +61,9 @@ class Lists(Protocol):
     """May enumerate."""
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose key starts with `prefix`, in key order, later than `start_after`; pages are fetched as needed.
+        """Objects whose key starts with `prefix`, in key order, later than `start_after`.
+
+        Pages are fetched as needed.
 
         Either the iteration is complete or it raises: a page that fails never looks like the end.
         """
@@ -76,10 +84,11 @@ class Puts(Protocol):
     ) -> ObjectInfo:
         """Stores `body` under `key`, atomically: a reader sees all of it or none.
 
-        `sha256` is the digest of `body` (computed here when None) and is sent along for the server to check. With
-        `if_absent` an existing object is left alone and `Conflict` (`ObjectExists`) is raised; with `if_match` the
-        object must still carry that ETag, else `Conflict` (`ObjectChanged`). A call that raises `Unavailable` may
-        still have stored the object (a lost reply): the caller, or the retrying wrapper, looks.
+        `sha256` is the digest of `body` (computed here when None) and is sent along for the server
+        to check. With `if_absent` an existing object is left alone and `Conflict` (`ObjectExists`)
+        is raised; with `if_match` the object must still carry that ETag, else `Conflict`
+        (`ObjectChanged`). A call that raises `Unavailable` may still have stored the object (a lost
+        reply): the caller, or the retrying wrapper, looks.
         """
 
 
@@ -88,7 +97,10 @@ class Deletes(Protocol):
     """May delete."""
 
     def delete(self, keys: Sequence[str]) -> Sequence[DeleteFailure]:
-        """Deletes `keys` (any number; an absent key counts as deleted) and gives those that could not be."""
+        """Deletes `keys` (any number.
+
+        An absent key counts as deleted) and gives those that could not be.
+        """
 
 
 @runtime_checkable
@@ -99,11 +111,13 @@ class Copies(Protocol):
         """Whether `copy_from` may be tried: same server and credentials. Makes no request."""
 
     def copy_from(self, source: object, source_key: str, key: str) -> ObjectInfo:
-        """Copies `source_key` of `source` to `key` here, server-side, and gives what the server says of the copy.
+        """Copies `source_key` of `source` to `key` here, server-side.
 
-        Replaces what stood there (copies are conditional on few servers): callers copy immutable, content-named
-        objects only. Raises `NotFound` when the source object is missing and `Invalid` (`CopyNotSupported`) where
-        the server cannot.
+        And gives what the server says of the copy.
+
+        Replaces what stood there (copies are conditional on few servers): callers copy immutable,
+        content-named objects only. Raises `NotFound` when the source object is missing and
+        `Invalid` (`CopyNotSupported`) where the server cannot.
         """
 
 
