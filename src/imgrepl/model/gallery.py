@@ -1,0 +1,277 @@
+"""The published hierarchy: gallery, image definition, image version, with Azure's fields."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple, Self
+
+from imgrepl.errors import Invalid
+from imgrepl.model.ids import ContentId, IncarnationId
+from imgrepl.model.region import StorageAccountType
+
+VERSION_NUMBER_MAX = 2**31 - 1
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})")
+
+
+class OsType(StrEnum):
+    """The guest's family; Azure's spellings, here and below."""
+
+    WINDOWS = "Windows"
+    LINUX = "Linux"
+
+
+class OsState(StrEnum):
+    """Whether machine-specific information was removed from the image."""
+
+    GENERALIZED = "Generalized"
+    SPECIALIZED = "Specialized"
+
+
+class HyperVGeneration(StrEnum):
+    """Firmware: V1 is BIOS, V2 is UEFI."""
+
+    V1 = "V1"
+    V2 = "V2"
+
+
+class Architecture(StrEnum):
+    """The guest's processor."""
+
+    X64 = "x64"
+    ARM64 = "Arm64"
+
+
+class ProvisioningState(StrEnum):
+    """Where a resource stands, in Azure's words."""
+
+    CREATING = "Creating"
+    UPDATING = "Updating"
+    FAILED = "Failed"
+    SUCCEEDED = "Succeeded"
+    DELETING = "Deleting"
+
+
+class ReplicationMode(StrEnum):
+    """`Full` copies the content; `Shallow` points at the source."""
+
+    FULL = "Full"
+    SHALLOW = "Shallow"
+
+
+class VersionName(NamedTuple):
+    """`Major.Minor.Patch`; compares as three integers, never as text."""
+
+    major: int
+    minor: int
+    patch: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads `1.0.12`. Raises `Invalid` (`InvalidVersion`) with the rule and its bounds."""
+        match = _VERSION.fullmatch(text)
+        numbers = [int(part) for part in match.groups()] if match else []
+        if not numbers or max(numbers) > VERSION_NUMBER_MAX:
+            raise Invalid(
+                f"{text!r} is no image version: Major.Minor.Patch, three integers from 0 to"
+                f" {VERSION_NUMBER_MAX} without leading zeros",
+                code="InvalidVersion",
+                target=text,
+                hint="for a date use YYYY.MMDD.HHMM, for example 2026.1123.904",
+            )
+        return cls(*numbers)
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryId:
+    """Names a gallery. Names compare without case; what was typed first is kept for display."""
+
+    subscription: str = "default"
+    group: str = "default"
+    gallery: str
+
+    def __str__(self) -> str:
+        """`SUBSCRIPTION/GROUP/GALLERY`, or the gallery alone where both others are the default."""
+        parts = [self.subscription, self.group]
+        return "/".join([*(parts if parts != ["default"] * 2 else []), self.gallery])
+
+    def definition(self, name: str) -> "DefinitionId":
+        """The id of a definition in this gallery."""
+        return DefinitionId(gallery=self, definition=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionId:
+    """Names an image definition inside its gallery."""
+
+    gallery: GalleryId
+    definition: str
+
+    def __str__(self) -> str:
+        return f"{self.gallery}/{self.definition}"
+
+    def version(self, name: VersionName) -> "VersionId":
+        """The id of a version of this definition."""
+        return VersionId(definition=self, version=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionId:
+    """Names an image version inside its definition."""
+
+    definition: DefinitionId
+    version: VersionName
+
+    @property
+    def gallery(self) -> GalleryId:
+        """The gallery this version belongs to."""
+        return self.definition.gallery
+
+    def __str__(self) -> str:
+        return f"{self.definition}/{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """A gallery; only `description`, `tags` and the soft-delete policy may change."""
+
+    id: GalleryId
+    incarnation: IncarnationId
+    revision: int
+    location: str
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    soft_delete_enabled: bool = False
+    soft_delete_retention_days: int = 7
+    created_at: datetime | None = None
+    provisioning_state: ProvisioningState = ProvisioningState.SUCCEEDED
+
+
+class ImageIdentifier(NamedTuple):
+    """Publisher, offer and SKU; unique inside a gallery."""
+
+    publisher: str
+    offer: str
+    sku: str
+
+
+class Range(NamedTuple):
+    """A recommendation's bounds, either of which may be open (None)."""
+
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+OPEN_RANGE = Range()
+
+
+class PurchasePlan(NamedTuple):
+    """The marketplace plan of the source."""
+
+    name: str
+    publisher: str
+    product: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageDefinition:
+    """What all versions of an image have in common. `recommended_memory` is in GB."""
+
+    id: DefinitionId
+    incarnation: IncarnationId
+    revision: int
+    location: str
+    identifier: ImageIdentifier
+    os_type: OsType
+    os_state: OsState = OsState.GENERALIZED
+    hyper_v_generation: HyperVGeneration = HyperVGeneration.V2
+    architecture: Architecture = Architecture.X64
+    features: Mapping[str, str] = field(default_factory=dict)
+    recommended_vcpus: Range = OPEN_RANGE
+    recommended_memory: Range = OPEN_RANGE
+    disallowed_disk_types: tuple[str, ...] = ()
+    description: str | None = None
+    end_of_life_date: datetime | None = None
+    release_note_uri: str | None = None
+    eula: str | None = None
+    privacy_statement_uri: str | None = None
+    purchase_plan: PurchasePlan | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    provisioning_state: ProvisioningState = ProvisioningState.SUCCEEDED
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetRegion:
+    """Where a version is to stand, how often and how kept.
+
+    None of `exclude_from_latest` means unset.
+    """
+
+    name: str
+    replica_count: int
+    storage_account_type: StorageAccountType
+    exclude_from_latest: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionDisk:
+    """One disk of a version: the OS disk (`lun` None) or a data disk.
+
+    `content_id`, `occupied_bytes`, `chunks` and `stored_bytes` are None until the content is
+    durable in the home region. `sha256` is hex of the guest-visible disk, or None where nobody
+    asked for it. `source` is what the user named, `format` what was found there.
+    """
+
+    lun: int | None
+    source: str
+    format: str | None = None
+    provisioned_bytes: int | None = None
+    occupied_bytes: int | None = None
+    stored_bytes: int | None = None
+    content_id: ContentId | None = None
+    chunks: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SafetyProfile:
+    """Guards against deletion."""
+
+    allow_deletion_of_replicated_locations: bool = True
+    block_deletion_before_end_of_life: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageVersion:
+    """A version: content that never changes, and a publishing profile that may.
+
+    `committed` is whether its home record is durable: from then on its content is the version's for
+    good.
+    """
+
+    id: VersionId
+    incarnation: IncarnationId
+    revision: int
+    location: str
+    target_regions: tuple[TargetRegion, ...]
+    replica_count: int
+    storage_account_type: StorageAccountType
+    disks: tuple[VersionDisk, ...]
+    committed: bool = False
+    exclude_from_latest: bool = False
+    end_of_life_date: datetime | None = None
+    published_at: datetime | None = None
+    replication_mode: ReplicationMode = ReplicationMode.FULL
+    safety: SafetyProfile = SafetyProfile()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    provisioning_state: ProvisioningState = ProvisioningState.CREATING
+
+    @property
+    def content_ids(self) -> tuple[ContentId, ...]:
+        """The content of every disk, OS disk first; complete only once committed."""
+        return tuple(disk.content_id for disk in self.disks if disk.content_id is not None)
