@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+SECTOR_BYTES = 512
+"""The unit of every disk size and of every format's smallest piece."""
+
 
 class Severity(StrEnum):
     """What a problem means for somebody who wants to publish the image."""

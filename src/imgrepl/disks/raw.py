@@ -1,0 +1,48 @@
+"""Raw images: the file is the disk."""
+
+from collections.abc import Iterator, Sequence
+
+from imgrepl.disks.disk import SECTOR_BYTES, ByteSource, Extent, Problem, Severity
+from imgrepl.errors import Invalid
+
+
+class RawDisk:
+    """A raw image; a last sector that is cut short is filled up with zeros, with a warning."""
+
+    format = "raw"
+    subformat = "raw"
+
+    def __init__(self, source: ByteSource) -> None:
+        if source.size_bytes == 0:
+            raise Invalid(f"{source.name} holds 0 bytes", code="ImageEmpty", target=source.name)
+        self._source = source
+        self.sources: Sequence[ByteSource] = (source,)
+        excess = source.size_bytes % SECTOR_BYTES
+        self.size_bytes = source.size_bytes + (SECTOR_BYTES - excess if excess else 0)
+        self.problems: Sequence[Problem] = (_unaligned(source),) if excess else ()
+
+    def data_extents(self, offset: int, length: int) -> Iterator[Extent]:
+        """What the file system does not know to be a hole."""
+        return self._source.data_extents(offset, min(length, self.size_bytes - offset))
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fills `buffer` from `offset`."""
+        assert 0 <= offset <= self.size_bytes - buffer.nbytes, "reads end with the disk"
+        there = max(min(self._source.size_bytes - offset, buffer.nbytes), 0)
+        if there:
+            self._source.read_into(offset, buffer[:there])
+        if there < buffer.nbytes:
+            buffer[there:] = bytes(buffer.nbytes - there)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._source.close()
+
+
+def _unaligned(source: ByteSource) -> Problem:
+    return Problem(
+        rule="RawSizeUnaligned",
+        message=f"{source.name} holds {source.size_bytes} bytes, no multiple of the sector size "
+        f"{SECTOR_BYTES}; the last sector is read as if it were filled up with zeros",
+        severity=Severity.WARNING,
+    )
