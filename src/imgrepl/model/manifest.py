@@ -11,6 +11,11 @@ from imgrepl.model.ids import ContentId, PackId
 BLOCK_BYTES = 4096
 
 
+def padded_bytes(size_bytes: int) -> int:
+    """`size_bytes` rounded up to whole blocks: a disk's last block is padded with zeros."""
+    return -(-size_bytes // BLOCK_BYTES) * BLOCK_BYTES
+
+
 class Run(NamedTuple):
     """`slots` consecutive chunks of one pack that lie back to back on the disk.
 
