@@ -1,0 +1,28 @@
+"""Many rows at once, within what a statement may carry."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+IN_LIST_MAX = 500
+"""Values in one IN list: SQLite before 3.32 takes 999 parameters a statement."""
+
+T = TypeVar("T")
+
+
+def in_lists(values: Iterable[T]) -> Iterator[list[T]]:
+    """`values` without repetitions, in lists short enough for one IN."""
+    rest = iter(dict.fromkeys(values))
+    while batch := list(islice(rest, IN_LIST_MAX)):
+        yield batch
+
+
+def insert_missing(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts those of `rows` whose key is not there yet, and leaves the others as they are."""
+    if not rows:
+        return
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    tx.execute(dialect.insert(table).on_conflict_do_nothing(), rows)

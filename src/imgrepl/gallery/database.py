@@ -1,0 +1,132 @@
+"""The gallery index: one database, its transactions and its identity."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from sqlalchemy import URL, Connection, Engine
+
+from imgrepl.clock import Clock
+from imgrepl.errors import NotFound, Unavailable
+from imgrepl.gallery import connect, identity, upgrade
+from imgrepl.gallery.identity import IndexIdentity
+from imgrepl.model.domain import DedupDomain
+from imgrepl.model.ids import StoreId
+
+_WAL_RETRY_SECONDS = 0.02
+
+
+class GalleryIndex:
+    """An open index; may be used from many threads and processes at once.
+
+    Transactions do not nest, and hold no request to a store inside: they are short. Every method
+    raises `Unavailable` (`IndexBusy`, `IndexUnavailable`) where the database does not answer.
+    """
+
+    def __init__(self, url: URL, engine: Engine, *, clock: Clock, busy_seconds: float) -> None:
+        self._url = url
+        self._engine = engine
+        self._writing = connect.for_writing(engine)
+        self._reading = connect.for_reading(engine)
+        self._clock = clock
+        self._busy_seconds = busy_seconds
+        self._turn = threading.Lock()
+
+    @classmethod
+    def open(cls, url: str, *, clock: Clock, create: bool = True, busy_seconds: float = 30) -> Self:
+        """Opens the index at an SQLAlchemy URL; makes it when new, migrates it when older.
+
+        `busy_seconds` bounds every wait for another writer. Raises `NotFound` (`IndexNotFound`)
+        without `create`, `Conflict` (`IndexNewerThanProgram`, `NotAnIndex`), `Invalid`
+        (`InvalidIndexUrl`), `Corrupt` (`IndexUnreadable`).
+        """
+        parsed = connect.parse_url(url)
+        connect.prepare_file(parsed, create=create)
+        engine = connect.connect(parsed, busy_seconds=busy_seconds)
+        index = cls(parsed, engine, clock=clock, busy_seconds=busy_seconds)
+        try:
+            index._make_current(create=create)
+        except BaseException:
+            index.close()
+            raise
+        return index
+
+    @property
+    def url(self) -> str:
+        """Where the index is, without its password."""
+        return self._url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """The only write transaction: commits when the block ends, rolls back when it raises."""
+        with self._one_at_a_time(), connect.translated(self._url), self._writing.begin() as tx:
+            yield tx
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read transaction: one consistent snapshot, waiting for no writer."""
+        with connect.translated(self._url), self._reading.begin() as tx:
+            yield tx
+
+    @property
+    def identity(self) -> IndexIdentity:
+        """Who this index is, read anew: another process may have raised the epoch."""
+        with self.read() as tx:
+            return identity.read(tx)
+
+    def take_over(self, tx: Connection) -> IndexIdentity:
+        """Raises the epoch, to fence out whoever wrote under the one before."""
+        return identity.take_over(tx)
+
+    def adopt(
+        self, tx: Connection, *, store_id: StoreId, domain: DedupDomain, epoch: int
+    ) -> IndexIdentity:
+        """Makes this the index of an existing store, for a rebuild."""
+        return identity.adopt(tx, store_id=store_id, domain=domain, epoch=epoch)
+
+    def close(self) -> None:
+        """Closes every connection that is not in use."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        # Threads of one process queue here in turn; SQLite's busy handler would let them poll.
+        if not self._turn.acquire(timeout=self._busy_seconds):
+            raise Unavailable(
+                f"the gallery index was busy for {self._busy_seconds:g} s", code="IndexBusy"
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _make_current(self, *, create: bool) -> None:
+        with self.read() as tx:
+            revision = upgrade.revision_of(tx)
+        if revision == upgrade.REVISIONS[-1]:
+            return
+        if revision is None and not create:
+            raise NotFound(f"there is no gallery index at {self.url}", code="IndexNotFound")
+        if self._engine.dialect.name == "sqlite":
+            self._keep_a_write_ahead_log()
+        with self.begin() as tx:
+            upgrade.upgrade(tx)
+
+    def _keep_a_write_ahead_log(self) -> None:
+        # The file remembers it. SQLite does not wait for other openers here, so we do.
+        give_up_at = self._clock.monotonic() + self._busy_seconds
+        connection = self._engine.raw_connection()
+        try:
+            while True:
+                try:
+                    connection.cursor().execute("PRAGMA journal_mode = WAL")
+                except sqlite3.OperationalError:
+                    if self._clock.monotonic() > give_up_at:
+                        raise
+                    self._clock.sleep(_WAL_RETRY_SECONDS)
+                else:
+                    return
+        finally:
+            connection.close()
