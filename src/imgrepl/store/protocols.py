@@ -32,10 +32,14 @@ class ObjectInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class DeleteFailure:
-    """A key that could not be deleted, and why."""
+    """A key that could not be deleted, and why.
+
+    `transient` says that the server asked for patience: the same request may work later.
+    """
 
     key: str
     reason: str
+    transient: bool = False
 
 
 @runtime_checkable
