@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from imgrepl.disks.disk import SECTOR_BYTES, ByteSource, Disk
 from imgrepl.disks.options import OpenOptions
+from imgrepl.disks.ranges import read_bytes
 from imgrepl.errors import Invalid
 
 _HEAD_BYTES = 64 * 1024
@@ -65,7 +66,7 @@ def detect(source: ByteSource) -> str:
     """
     if source.size_bytes == 0:
         raise Invalid(f"{source.name} holds 0 bytes", code="ImageEmpty", target=source.name)
-    head = _read(source, 0, min(_HEAD_BYTES, source.size_bytes))
+    head = read_bytes(source, 0, min(_HEAD_BYTES, source.size_bytes))
     found = _format_of(source, head)
     if found == "raw":
         _refuse_foreign(source, head)
@@ -117,7 +118,7 @@ def _format_of(source: ByteSource, head: bytes) -> str:
     if head.startswith(b"vhdxfile"):
         return "vhdx"
     tail_offset = max(source.size_bytes - SECTOR_BYTES, 0)
-    tail = _read(source, tail_offset, source.size_bytes - tail_offset)
+    tail = read_bytes(source, tail_offset, source.size_bytes - tail_offset)
     # Virtual PC before 2004 wrote footers of 511 bytes: their cookie stands one byte later.
     if head.startswith(b"conectix") or tail[:9].find(b"conectix") >= 0:
         return "vhd"
@@ -153,9 +154,3 @@ _SIGNS = {
     "vhdx": "no 'vhdxfile' at the start",
     "qcow2": "no 'QFI\\xfb' at the start",
 }
-
-
-def _read(source: ByteSource, offset: int, length: int) -> bytes:
-    buffer = bytearray(length)
-    source.read_into(offset, memoryview(buffer))
-    return bytes(buffer)

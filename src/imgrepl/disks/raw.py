@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from imgrepl.disks.disk import SECTOR_BYTES, ByteSource, Extent, Problem, Severity
+from imgrepl.disks.disk import SECTOR_BYTES, ByteSource, Extent, Problem
+from imgrepl.disks.faults import warning
+from imgrepl.disks.ranges import fill_with_zeros
 from imgrepl.errors import Invalid
 
 
@@ -32,7 +34,7 @@ class RawDisk:
         if there:
             self._source.read_into(offset, buffer[:there])
         if there < buffer.nbytes:
-            buffer[there:] = bytes(buffer.nbytes - there)
+            fill_with_zeros(buffer[there:])
 
     def close(self) -> None:
         """Closes the file."""
@@ -40,9 +42,8 @@ class RawDisk:
 
 
 def _unaligned(source: ByteSource) -> Problem:
-    return Problem(
-        rule="RawSizeUnaligned",
-        message=f"{source.name} holds {source.size_bytes} bytes, no multiple of the sector size "
-        f"{SECTOR_BYTES}; the last sector is read as if it were filled up with zeros",
-        severity=Severity.WARNING,
+    message = (
+        f"{source.size_bytes} bytes are no multiple of the sector size {SECTOR_BYTES}; the last "
+        "sector is read as if it were filled up with zeros"
     )
+    return warning(source, "RawSizeUnaligned", message)

@@ -1,0 +1,28 @@
+"""The words in which a reader refuses an image or warns of it."""
+
+from imgrepl.disks.disk import ByteSource, Problem, Severity
+from imgrepl.errors import Invalid
+
+
+def refusal(
+    source: ByteSource,
+    code: str,
+    field: str,
+    *,
+    offset: int,
+    value: object,
+    limit: str,
+    hint: str | None = None,
+) -> Invalid:
+    """An `Invalid` that names the field, its place in the file, its value and the rule for it."""
+    return Invalid(
+        f"{source.name}: {field} at byte {offset} is {value}; {limit}",
+        code=code,
+        target=source.name,
+        hint=hint,
+    )
+
+
+def warning(source: ByteSource, rule: str, message: str) -> Problem:
+    """A `Problem` that does not keep the image from being read."""
+    return Problem(rule=rule, message=f"{source.name}: {message}", severity=Severity.WARNING)
