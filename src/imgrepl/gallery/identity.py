@@ -1,6 +1,5 @@
 """Who this index is: its store, its own name and epoch, and how its disks are cut."""
 
-import secrets
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from imgrepl.gallery.schema import identity
 from imgrepl.model.chunker import ChunkerParameters
-from imgrepl.model.domain import CHUNK_KEY_BYTES, DOMAIN_ID_BYTES, DedupDomain, DomainId
+from imgrepl.model.domain import DEFAULT_DOMAIN, DedupDomain, DomainId
 from imgrepl.model.ids import IndexId, StoreId
 
 
@@ -30,14 +29,10 @@ class IndexIdentity:
 
 def make(tx: Connection) -> None:
     """Gives a new index an identity of its own."""
-    domain = DedupDomain(
-        domain_id=DomainId(secrets.token_bytes(DOMAIN_ID_BYTES)),
-        chunk_key=secrets.token_bytes(CHUNK_KEY_BYTES),
-    )
     tx.execute(
         insert(identity).values(
             id=1, store_id=uuid.uuid4().hex, index_id=uuid.uuid4().hex, epoch=1,
-            domain=_json_of(domain),
+            domain=_json_of(DEFAULT_DOMAIN),
         )
     )  # fmt: skip
 

@@ -31,3 +31,12 @@ class DedupDomain:
                 f" {CHUNK_KEY_BYTES}; got {len(self.domain_id)} and {len(self.chunk_key)}",
                 code="InvalidDedupDomain",
             )
+
+
+DEFAULT_DOMAIN = DedupDomain(
+    domain_id=DomainId(b"imgrepl domain 1"), chunk_key=b"imgrepl dedup domain, release 1\n"
+)
+"""What every store is made with, unless it is told otherwise; part of the format.
+
+Stores that share it name equal chunks alike, so that packs can go from one to the other as they are.
+"""
