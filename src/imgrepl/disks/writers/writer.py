@@ -66,12 +66,25 @@ def open_writer(
     """
     assert len(identity) == 16
     _check_size(format, size_bytes)
-    part = PartFile(path, file_bytes_max=_file_bytes_max(format, size_bytes), overwrite=overwrite)
+    part = PartFile(path, file_bytes_max=file_bytes_max(format, size_bytes), overwrite=overwrite)
     try:
         return _writer(part, format, size_bytes, identity, created_seconds)
     except BaseException:
         part.discard()
         raise
+
+
+def file_bytes_max(disk_format: str, size_bytes: int) -> int:
+    """The length of the file when every block of the disk is written."""
+    match disk_format:
+        case "vhd":
+            return size_bytes + vhd_layout.FOOTER_BYTES
+        case "vhd-dynamic":
+            return dynamic_vhd.file_bytes_max(size_bytes)
+        case "qcow2":
+            return qcow2.file_bytes_max(size_bytes)
+        case _:
+            return size_bytes
 
 
 def _writer(
@@ -111,15 +124,3 @@ def _check_size(disk_format: str, size_bytes: int) -> None:
             code="DiskSizeInvalid",
             hint="Write it as raw or vhd, which have no limit of their own.",
         )
-
-
-def _file_bytes_max(disk_format: str, size_bytes: int) -> int:
-    match disk_format:
-        case "vhd":
-            return size_bytes + vhd_layout.FOOTER_BYTES
-        case "vhd-dynamic":
-            return dynamic_vhd.file_bytes_max(size_bytes)
-        case "qcow2":
-            return qcow2.file_bytes_max(size_bytes)
-        case _:
-            return size_bytes
