@@ -5,15 +5,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from imgrepl.disks.disk import SECTOR_BYTES, ByteSource, Disk, Extent, Problem
-from imgrepl.disks.faults import refusal, warning
+from imgrepl.disks.faults import warning
 from imgrepl.disks.options import OpenOptions
 from imgrepl.disks.ranges import extents_within, fill_with_zeros, merged, read_padded
 from imgrepl.disks.vhd_bitmap import Mask, doubtful_blocks, runs, sectors_here
 from imgrepl.disks.vhd_dynamic import BlockMap, Span, read_block_map, read_header
 from imgrepl.disks.vhd_footer import DiskType, Footer, disk_size, read_footer
 from imgrepl.disks.vhd_parents import locator_structures, open_vhd_parent, read_locators
+from imgrepl.errors import Invalid
 
-_RUNS_READ_SINGLY_MAX = 8
+_RUNS_READ_SINGLY_MAX = 32
 """Above it, child and parent are both read whole and merged by sector: fewer system calls."""
 
 
@@ -222,15 +223,14 @@ def _check_fixed(
     source: ByteSource, footer: Footer, size_bytes: int, data_end: int
 ) -> tuple[Problem, ...]:
     if size_bytes > data_end:
-        fits = footer.geometry_bytes == data_end
-        raise refusal(
-            source,
-            "ImageTruncated",
-            "current size",
-            offset=footer.offset + 48,
-            value=size_bytes,
-            limit=f"the file holds {data_end} bytes before its footer",
-            hint="--size-from=geometry fits the file" if fits else "fetch the image again",
+        raise Invalid(
+            f"{source.name}: the footer at byte {footer.offset} states a disk of {size_bytes} "
+            f"bytes; the file holds {data_end} before it",
+            code="ImageTruncated",
+            target=source.name,
+            hint="--size-from=geometry fits the file"
+            if footer.geometry_bytes == data_end
+            else "fetch the image again",
         )
     if size_bytes == data_end:
         return ()

@@ -127,9 +127,11 @@ def disk_size(
             limit=f"a {footer.disk_type.name.lower()} VHD has a multiple of {SECTOR_BYTES} "
             f"from {SECTOR_BYTES} to {limit}",
         )
+    largest = footer.geometry_bytes == _GEOMETRY_SECTORS_MAX * SECTOR_BYTES <= size_bytes
     disputed = (
         footer.creator in _SIZED_BY_GEOMETRY
-        and footer.geometry_bytes not in {0, _GEOMETRY_SECTORS_MAX * SECTOR_BYTES, size_bytes}
+        and footer.geometry_bytes not in {0, size_bytes}
+        and not largest
         and not options.size_from_geometry
     )
     return size_bytes, (_size_dispute(source, footer),) if disputed else ()
