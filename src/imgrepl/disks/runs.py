@@ -63,16 +63,18 @@ class RunMap:
         unit_bytes: int,
         kinds: NDArray[np.uint8],
         locations: NDArray[np.int64],
+        *,
+        units_per_cluster: int = 1,
     ) -> "RunMap":
         """Merges units that continue each other; the last unit may reach past `end`.
 
-        `locations` count for kinds that have one.
+        `locations` count for kinds that have one. A compressed cluster is a run of its own.
         """
         moving = (kinds == Kind.DATA) | (kinds == Kind.PARTIAL)
         fresh = np.ones(kinds.size, dtype=np.bool_)
         fresh[1:] = kinds[1:] != kinds[:-1]
         fresh[1:] |= moving[1:] & (locations[1:] != locations[:-1] + unit_bytes)
-        fresh |= kinds == Kind.COMPRESSED
+        fresh[::units_per_cluster] |= kinds[::units_per_cluster] == Kind.COMPRESSED
         first = np.flatnonzero(fresh)
         return cls(start + first * unit_bytes, kinds[first], locations[first], end)
 
@@ -117,10 +119,10 @@ def stored_extents(source: ByteSource, run: Run) -> Iterator[Extent]:
             yield Extent(extent.offset - run.location + run.offset, extent.length)
 
 
-def parent_extents(parent: Disk, run: Run) -> Iterator[Extent]:
-    """The parts of a run that hold data in the parent."""
-    length = min(run.length, parent.size_bytes - run.offset)
-    return parent.data_extents(run.offset, length) if length > 0 else iter(())
+def parent_extents(parent: Disk, offset: int, length: int) -> Iterator[Extent]:
+    """The data extents of the part of `[offset, offset + length)` that lies in the parent."""
+    there = min(length, parent.size_bytes - offset)
+    return parent.data_extents(offset, there) if there > 0 else iter(())
 
 
 def merged(extents: Iterable[Extent]) -> Iterator[Extent]:

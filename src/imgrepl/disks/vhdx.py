@@ -106,7 +106,7 @@ class VhdxDisk:
         if run.kind == Kind.DATA:
             return stored_extents(self._image, run)
         if run.kind == Kind.PARENT and self._parent:
-            return parent_extents(self._parent, run)
+            return parent_extents(self._parent, run.offset, run.length)
         return iter(())
 
     def _runs(self, offset: int, end: int) -> Iterator[Run]:
