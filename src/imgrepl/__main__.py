@@ -1,5 +1,7 @@
 """`python -m imgrepl`: the command line."""
 
+import sys
+
 from imgrepl.cli.app import main
 
-main()
+sys.exit(main())

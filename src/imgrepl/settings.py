@@ -7,7 +7,7 @@ only module that reads the process environment; who needs a variable gets the ma
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -201,7 +201,7 @@ def process_environment() -> Mapping[str, str]:
     return MappingProxyType(dict(os.environ))
 
 
-class _Given(NamedTuple):
+class Given(NamedTuple):
     """A value that somebody set; `origin` says where, for messages and for `config show`."""
 
     name: str
@@ -210,22 +210,18 @@ class _Given(NamedTuple):
 
 
 def load(
-    flags: Mapping[str, object], environ: Mapping[str, str], config_file: str | None = None
+    flags: Sequence[Given], environ: Mapping[str, str], config_file: str | None = None
 ) -> Loaded:
     """Settings out of all sources.
 
-    `flags` maps names to what the command line gave; None means not given. `config_file` is the
-    flag; without it `IMGREPL_CONFIG` names the file. Raises `NotFound` (`ConfigNotFound`) where
-    that file is not there, and `UsageError` (`InvalidConfig`, `UnknownSetting`, `InvalidSetting`).
+    `flags` is what the command line gave. `config_file` is a flag of its own; without it
+    `IMGREPL_CONFIG` names the file. Raises `NotFound` (`ConfigNotFound`) where that file is not
+    there, and `UsageError` (`InvalidConfig`, `UnknownSetting`, `InvalidSetting`).
     """
     path = config_file or environ.get(CONFIG_VARIABLE)
     values: dict[str, Any] = _path_defaults(environ)
     origins = {spec.name: "default" for spec in setting_fields()}
-    for given in [
-        *(_from_file(path) if path else ()),
-        *_from_variables(environ),
-        *_from_flags(flags),
-    ]:
+    for given in [*(_from_file(path) if path else ()), *_from_variables(environ), *flags]:
         values[given.name] = _converted(given)
         origins[given.name] = given.origin
     return Loaded(Settings(**values, environ=environ), origins)
@@ -244,7 +240,7 @@ def _path_defaults(environ: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _from_file(path: str) -> Iterator[_Given]:
+def _from_file(path: str) -> Iterator[Given]:
     import tomllib
 
     try:
@@ -260,7 +256,7 @@ def _from_file(path: str) -> Iterator[_Given]:
     for name, value in table.items():
         if name not in _SPECS:
             raise _unknown(name, path)
-        yield _Given(name, value, path)
+        yield Given(name, value, path)
 
 
 def _unknown(name: str, path: str) -> UsageError:
@@ -273,20 +269,14 @@ def _unknown(name: str, path: str) -> UsageError:
     )
 
 
-def _from_variables(environ: Mapping[str, str]) -> Iterator[_Given]:
+def _from_variables(environ: Mapping[str, str]) -> Iterator[Given]:
     for name in _SPECS:
         variable = VARIABLE_PREFIX + name.upper()
         if environ.get(variable):
-            yield _Given(name, environ[variable], variable)
+            yield Given(name, environ[variable], variable)
 
 
-def _from_flags(flags: Mapping[str, object]) -> Iterator[_Given]:
-    for name, value in flags.items():
-        if value is not None:
-            yield _Given(name, value, f"--{name.replace('_', '-')}")
-
-
-def _converted(given: _Given) -> object:
+def _converted(given: Given) -> object:
     spec = _SPECS[given.name]
     bound: Bound = spec.metadata["bound"]
     try:
@@ -300,7 +290,7 @@ def _converted(given: _Given) -> object:
     return value
 
 
-def _refused(given: _Given, rule: str) -> UsageError:
+def _refused(given: Given, rule: str) -> UsageError:
     return UsageError(
         f"{given.name} is {given.value!r} (from {given.origin}); it {rule}",
         code="InvalidSetting",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from imgrepl.errors import NotFound, UsageError
-from imgrepl.settings import documented_settings, load, setting_fields
+from imgrepl.settings import Given, documented_settings, load, setting_fields
 
 HOME = {"HOME": "/home/golden"}
 
@@ -19,7 +19,7 @@ def test_flags_win_over_variables_over_the_file_over_defaults(tmp_path: Path) ->
     file = write(tmp_path / "c.toml", 'index = "sqlite:///file"\nworkers = 2\nzstd_level = 5\n')
     environ = HOME | {"IMGREPL_INDEX": "sqlite:///variable", "IMGREPL_WORKERS": "3"}
 
-    settings, origins = load({"index": "sqlite:///flag", "output": None}, environ, file)
+    settings, origins = load([Given("index", "sqlite:///flag", "--index")], environ, file)
 
     assert (settings.index, origins["index"]) == ("sqlite:///flag", "--index")
     assert (settings.workers, origins["workers"]) == (3, "IMGREPL_WORKERS")
@@ -31,18 +31,18 @@ def test_flags_win_over_variables_over_the_file_over_defaults(tmp_path: Path) ->
 def test_the_file_may_be_named_by_a_variable(tmp_path: Path) -> None:
     file = write(tmp_path / "c.toml", "workers = 7")
 
-    assert load({}, HOME | {"IMGREPL_CONFIG": file}).settings.workers == 7
+    assert load([], HOME | {"IMGREPL_CONFIG": file}).settings.workers == 7
 
 
 def test_paths_follow_the_xdg_variables_and_else_the_home_directory() -> None:
     stated = {"XDG_DATA_HOME": "/d", "XDG_STATE_HOME": "/s", "XDG_CACHE_HOME": "relative"}
 
-    settings = load({}, HOME | stated).settings
+    settings = load([], HOME | stated).settings
 
     assert settings.index == "sqlite:////d/imgrepl/index.sqlite3"
     assert settings.state_dir == Path("/s/imgrepl")
     assert settings.cache_dir == Path("/home/golden/.cache/imgrepl"), "XDG refuses relative paths"
-    assert load({}, HOME).settings.index.startswith("sqlite:////home/golden/.local/share/")
+    assert load([], HOME).settings.index.startswith("sqlite:////home/golden/.local/share/")
 
 
 def test_an_unknown_key_is_refused_and_the_nearest_is_named(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_an_unknown_key_is_refused_and_the_nearest_is_named(tmp_path: Path) -> N
     with pytest.raises(
         UsageError, match=r"'worker', which is no setting; the nearest is 'workers'"
     ):
-        load({}, HOME, file)
+        load([], HOME, file)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_value_out_of_bounds_is_refused_with_the_bound(
     tmp_path: Path, text: str, rule: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        load({}, HOME, write(tmp_path / "c.toml", text))
+        load([], HOME, write(tmp_path / "c.toml", text))
 
     assert rule in caught.value.message
     assert "c.toml" in caught.value.message
@@ -86,23 +86,23 @@ def test_a_value_out_of_bounds_is_refused_with_the_bound(
 def test_a_size_may_carry_a_binary_unit(text: str, count: int) -> None:
     environ = HOME | {"IMGREPL_TRANSFER_BUDGET_BYTES": text}
 
-    assert load({}, environ).settings.transfer_budget_bytes == count
+    assert load([], environ).settings.transfer_budget_bytes == count
 
 
 def test_a_decimal_unit_is_refused_rather_than_read_as_a_binary_one() -> None:
     with pytest.raises(UsageError, match="KiB, MiB, GiB or TiB"):
-        load({}, HOME | {"IMGREPL_TRANSFER_BUDGET_BYTES": "100MB"})
+        load([], HOME | {"IMGREPL_TRANSFER_BUDGET_BYTES": "100MB"})
 
 
 def test_a_missing_or_broken_file_says_which(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"there is no settings file /nowhere/c\.toml"):
-        load({}, HOME, "/nowhere/c.toml")
+        load([], HOME, "/nowhere/c.toml")
     with pytest.raises(UsageError, match="cannot read the settings file"):
-        load({}, HOME, write(tmp_path / "c.toml", "workers ="))
+        load([], HOME, write(tmp_path / "c.toml", "workers ="))
 
 
 def test_the_environment_is_handed_on_and_never_shown() -> None:
-    settings = load({}, HOME | {"EAST_SECRET_ACCESS_KEY": "hunter2"}).settings
+    settings = load([], HOME | {"EAST_SECRET_ACCESS_KEY": "hunter2"}).settings
 
     assert settings.environ["EAST_SECRET_ACCESS_KEY"] == "hunter2"
     assert "hunter2" not in repr(settings)

@@ -1,0 +1,20 @@
+"""What a command gives back to the frame: a value to render, and how to show it as a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from imgrepl.errors import ImgreplError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result of JSON values.
+
+    `columns` maps a table's headings to JMESPath expressions over one row; None shows every field.
+    `error` is raised after the value was written, for results that are a verdict as well: the
+    report of a verify that found damage still belongs on stdout.
+    """
+
+    value: object
+    columns: Mapping[str, str] | None = None
+    error: ImgreplError | None = None

@@ -1,0 +1,19 @@
+"""How a noun's commands are gathered."""
+
+from cyclopts import App
+
+from imgrepl.cli.help import PlainHelp
+from imgrepl.cli.nouns import NOUNS
+
+
+def noun(name: str) -> App:
+    """An empty group of commands that carries the noun's line of the help page."""
+    summary = next(entry.summary for entry in NOUNS if entry.name == name)
+    return App(
+        name=name,
+        help=summary,
+        help_flags=("--help", "-h"),
+        version_flags=(),
+        help_format="plaintext",
+        help_formatter=PlainHelp(),
+    )

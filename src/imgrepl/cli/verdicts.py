@@ -1,0 +1,29 @@
+"""Results that are verdicts: what was reported on stdout, as the error that the exit code says."""
+
+from collections.abc import Iterable
+
+from imgrepl.errors import ImgreplError, PartlyDone, Unavailable
+from imgrepl.model.replica import Replica, ReplicaState, region_statuses
+
+
+def verdict_of(replicas: Iterable[Replica]) -> ImgreplError | None:
+    """None while nothing failed; `PartlyDone` where some regions did, else `Unavailable`."""
+    statuses = region_statuses(replicas)
+    failed = [status for status in statuses if status.state is ReplicaState.FAILED]
+    if not failed:
+        return None
+    done = [status.region for status in statuses if status.state is ReplicaState.COMPLETED]
+    details = [f"{status.region}: {status.details or 'failed'}" for status in failed]
+    hint = "`imgrepl image-version retry` goes on with the failed regions"
+    if done:
+        return PartlyDone(
+            f"complete in {', '.join(done)}; failed in {len(failed)} of {len(statuses)} regions",
+            details=details,
+            hint=hint,
+        )
+    return Unavailable(
+        f"replication failed in all {len(failed)} regions",
+        code="ReplicationFailed",
+        details=details,
+        hint=hint,
+    )

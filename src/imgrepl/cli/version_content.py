@@ -1,0 +1,186 @@
+"""`imgrepl image-version`: checksum, compare, download, verify and repair."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from imgrepl.cli.answer import Answer
+from imgrepl.cli.options import DefinitionOptions, VersionOptions, choice, option
+from imgrepl.cli.run import Injected
+from imgrepl.errors import Corrupt, UsageError
+from imgrepl.model.gallery import VersionName
+
+REPLICA_COLUMNS = {
+    "Region": "region",
+    "Replica": "replica",
+    "State": "state",
+    "Packs": "packs",
+    "Bytes": "bytes",
+    "Problems": "problems",
+}
+
+DiskText = Annotated[
+    str, option("--disk", text="The OS disk, or a data disk's LUN.", metavar="os|LUN")
+]
+RegionText = Annotated[str | None, option("--region", text="Only this region.", metavar="REGION")]
+
+
+def _lun(disk: str) -> int | None:
+    if disk == "os":
+        return None
+    if not disk.isdecimal():
+        raise UsageError(f"--disk {disk!r} is neither os nor a LUN", target=disk)
+    return int(disk)
+
+
+def checksum(*, options: VersionOptions, disk: DiskText = "os", run: Injected) -> Answer:
+    """Digest a disk of a version as the guest sees it, all its bytes, read from its region.
+
+    For example:
+
+        imgrepl image-version checksum -r golden -i debian -e 1.0.0
+
+    Exit codes: 0 done; 3 no such version or disk; 6 stored bytes are damaged; 7 no region that
+    has it answers.
+    """
+    from imgrepl.actions import versions
+
+    with run.open() as ctx:
+        return Answer(versions.checksum(ctx, options.version_id, _lun(disk)))
+
+
+def compare(
+    version_a: str, version_b: str, /, *, options: DefinitionOptions, run: Injected
+) -> Answer:
+    """Say what two versions of a definition share and how many bytes each has alone.
+
+    For example:
+
+        imgrepl image-version compare 1.0.0 1.1.0 -r golden -i debian
+
+    Exit codes: 0 compared, whether they differ or not; 3 no such version.
+    """
+    from imgrepl.actions import versions
+
+    first, second = (
+        options.definition_id.version(VersionName.parse(text)) for text in (version_a, version_b)
+    )
+    with run.open() as ctx:
+        return Answer(versions.compare(ctx, first, second))
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DownloadOptions(DefinitionOptions):
+    """What `image-version download` takes."""
+
+    version: Annotated[
+        str,
+        option("--gallery-image-version", "-e", text="Version, or latest.", metavar="M.M.P|latest"),
+    ]
+    region: Annotated[
+        str | None,
+        option(
+            "--region", text="Read there; the nearest complete one if absent.", metavar="REGION"
+        ),
+    ] = None
+    replica: Annotated[
+        int | None, option("--replica", text="Read this replica only.", metavar="K")
+    ] = None
+    disk: DiskText = "os"
+    format: Annotated[
+        str, choice("--format", text="Format of the file.", of=("raw", "vhd", "qcow2"))
+    ] = "raw"
+    file: Annotated[str, option("--file", text="Where to write it.", metavar="OUT")]
+    overwrite: Annotated[
+        bool, option("--overwrite", text="Replace the file if it is there already.")
+    ] = False
+
+
+def download(*, options: DownloadOptions, run: Injected) -> Answer:
+    r"""Write a disk of a version to a file. Every chunk is verified; holes stay holes.
+
+    For example:
+
+        imgrepl image-version download -r golden -i debian -e latest \\
+            --format qcow2 --file debian.qcow2
+
+    Exit codes: 0 done; 3 no such version, disk or replica; 4 the file exists; 6 stored bytes are
+    damaged in every replica that was tried; 7 no region that has it answers; 130 interrupted.
+    """
+    from imgrepl.actions import downloads
+
+    with run.open() as ctx:
+        done = downloads.download(
+            ctx,
+            options.definition_id,
+            options.version,
+            options.region,
+            options.replica,
+            _lun(options.disk),
+            options.format,
+            options.file,
+            options.overwrite,
+        )
+    return Answer(done)
+
+
+def verify(
+    *,
+    options: VersionOptions,
+    region: RegionText = None,
+    deep: Annotated[
+        bool, option("--deep", text="Read and check every byte of every pack.")
+    ] = False,
+    run: Injected,
+) -> Answer:
+    """Prove a version's replicas: their packs are there and are what was written.
+
+    For example:
+
+        imgrepl image-version verify -r golden -i debian -e 1.0.0 --deep
+
+    Exit codes: 0 all healthy; 3 no such version or region; 6 damage found; 7 an endpoint stayed
+    away; 130 interrupted.
+    """
+    from imgrepl.actions import verifying
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        report = shapes.verification(verifying.verify(ctx, options.version_id, region, deep))
+    return Answer(report, REPLICA_COLUMNS, _damage(report["replicas"]))
+
+
+def _damage(replicas: list[dict[str, object]]) -> Corrupt | None:
+    bad = [
+        f"{replica['region']}, replica {replica['replica']}: {replica['state']}"
+        for replica in replicas
+        if replica["state"] != "healthy"
+    ]
+    if not bad:
+        return None
+    return Corrupt(
+        f"{len(bad)} of {len(replicas)} replicas are not healthy",
+        code="DamageFound",
+        details=bad,
+        hint="`imgrepl image-version repair` mends a replica from another one",
+    )
+
+
+def repair(*, options: VersionOptions, region: RegionText = None, run: Injected) -> Answer:
+    """Mend damaged or missing packs of a version's replicas from replicas that have them.
+
+    For example:
+
+        imgrepl image-version repair -r golden -i debian -e 1.0.0 --region eastus
+
+    Exit codes: 0 all healthy afterwards; 3 no such version or region; 6 no intact copy was found;
+    7 an endpoint stayed away; 130 interrupted.
+    """
+    from imgrepl.actions import verifying
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        report = shapes.verification(verifying.repair(ctx, options.version_id, region))
+    return Answer(report, REPLICA_COLUMNS, _damage(report["replicas"]))

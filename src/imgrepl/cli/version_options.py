@@ -1,0 +1,290 @@
+"""The options of `image-version create` and `update`, and the requests they make."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from imgrepl.cli.options import (
+    DefinitionOptions,
+    DryRun,
+    NoWait,
+    Parameter,
+    Tags,
+    ThreeState,
+    VersionOptions,
+    choice,
+    option,
+    optional_pairs,
+    options,
+    pairs,
+    point_in_time,
+    three_state,
+    truth,
+)
+from imgrepl.errors import UsageError
+from imgrepl.model.gallery import SafetyProfile, VersionId
+from imgrepl.model.region import StorageAccountType
+from imgrepl.model.waiting import WAIT_FOR_NOTHING, WaitFor
+
+if TYPE_CHECKING:
+    from imgrepl.actions.versions import CreateVersion, UpdateVersion
+
+_LUN_FILE = re.compile(r"([0-9]{1,3})=(.+)", re.DOTALL)
+_OS_FILE = re.compile(r"os=(.+)", re.DOTALL)
+_REGION_GRAMMAR = "REGION[=COUNT[=TYPE]]"
+
+TargetRegions = Annotated[
+    tuple[str, ...] | None,
+    options(
+        "--target-regions",
+        text="Where the version is to stand, how often and how kept: eastus=2 westeurope=1=zrs.",
+        metavar=_REGION_GRAMMAR,
+    ),
+]
+WaitForText = Annotated[
+    str,
+    option("--wait-for", text="Return at all, any, source or region=NAME.", metavar="MILESTONE"),
+]
+ReplicaCount = Annotated[
+    int | None,
+    option("--replica-count", text="Replicas in each region that states none.", metavar="N"),
+]
+ExcludeFromLatest = Annotated[
+    ThreeState, three_state("--exclude-from-latest", text="Never resolve latest to this version.")
+]
+EndOfLife = Annotated[
+    str | None,
+    option("--end-of-life-date", text="When the image should no longer be used.", metavar="T"),
+]
+BlockDeletion = Annotated[
+    ThreeState,
+    three_state(
+        "--block-deletion-before-end-of-life", text="Refuse deletion before the end of life."
+    ),
+]
+AllowRegionDeletion = Annotated[
+    ThreeState,
+    three_state(
+        "--allow-replicated-location-deletion", text="Whether regions may be taken away later."
+    ),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class WaitOptions:
+    """How long to wait for a version."""
+
+    no_wait: NoWait = False
+    wait_for: WaitForText = "all"
+
+    @property
+    def milestone(self) -> WaitFor:
+        """What to wait for."""
+        return WAIT_FOR_NOTHING if self.no_wait else WaitFor.parse(self.wait_for)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """The disks of a new version, and how strictly their files are read."""
+
+    os_disk: Annotated[
+        str,
+        option(
+            "--os-disk",
+            "--os-vhd-uri",
+            "--image-version",
+            text="The OS disk: a file, s3://BUCKET/KEY or imgrepl:GALLERY/NAME/VERSION.",
+            metavar="SOURCE",
+        ),
+    ]
+    data_disk: Annotated[
+        tuple[str, ...], options("--data-disk", text="Data disks by LUN.", metavar="LUN=SOURCE")
+    ] = ()
+    data_vhds_uris: Annotated[
+        tuple[str, ...], options("--data-vhds-uris", text="As az: data disks.", metavar="SOURCE")
+    ] = ()
+    data_vhds_luns: Annotated[
+        tuple[int, ...],
+        options("--data-vhds-luns", text="As az: their LUNs; 0, 1, … if absent.", metavar="LUN"),
+    ] = ()
+    parent: Annotated[
+        tuple[str, ...],
+        options(
+            "--parent",
+            text="Files that may serve as parents of a differencing disk.",
+            metavar="[os|LUN=]FILE",
+        ),
+    ] = ()
+    sha256: Annotated[
+        bool, option("--sha256", text="Also digest each whole disk, as the guest sees it.")
+    ] = False
+    ignore_checksum: Annotated[
+        bool, option("--ignore-checksum", text="Read a VHD although a checksum in it is wrong.")
+    ] = False
+    size_from_geometry: Annotated[
+        bool, option("--size-from-geometry", text="A VHD is as large as its CHS geometry says.")
+    ] = False
+
+    @property
+    def data_disks(self) -> dict[int, str]:
+        """Sources of the data disks by LUN."""
+        named = [_lun_and_source(word) for word in self.data_disk]
+        luns = self.data_vhds_luns or tuple(range(len(self.data_vhds_uris)))
+        if len(luns) != len(self.data_vhds_uris):
+            raise UsageError(
+                f"--data-vhds-luns has {len(luns)} LUNs for {len(self.data_vhds_uris)} disks"
+            )
+        named += zip(luns, self.data_vhds_uris, strict=True)
+        disks = dict(named)
+        if len(disks) != len(named):
+            raise UsageError(
+                "two data disks have the same LUN",
+                details=[f"LUN {lun}: {source}" for lun, source in named],
+            )
+        return disks
+
+    @property
+    def parents(self) -> dict[int | None, tuple[str, ...]]:
+        """Parent files by the LUN of the disk they are for; None is the OS disk."""
+        found: dict[int | None, tuple[str, ...]] = {}
+        for word in self.parent:
+            lun, file = _lun_and_parent(word)
+            found[lun] = (*found.get(lun, ()), file)
+        return found
+
+
+def _lun_and_source(word: str) -> tuple[int, str]:
+    match = _LUN_FILE.fullmatch(word)
+    if match is None:
+        raise UsageError(
+            f"--data-disk {word!r} is not LUN=SOURCE", target=word, hint="write 0=data.vhd"
+        )
+    return int(match[1]), match[2]
+
+
+def _lun_and_parent(word: str) -> tuple[int | None, str]:
+    if match := _LUN_FILE.fullmatch(word):
+        return int(match[1]), match[2]
+    if match := _OS_FILE.fullmatch(word):
+        return None, match[1]
+    return None, word
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
+    """Everything `image-version create` takes."""
+
+    version: Annotated[
+        str | None, option("--gallery-image-version", "-e", text="Version.", metavar="M.M.P")
+    ] = None
+    auto_version: Annotated[
+        str | None,
+        choice(
+            "--auto-version",
+            text="Choose the next version after the highest, instead of -e.",
+            of=("major", "minor", "patch", "date"),
+        ),
+    ] = None
+    location: Annotated[
+        str | None,
+        option("--location", "-l", text="Home region; the gallery's if absent.", metavar="REGION"),
+    ] = None
+    target_regions: TargetRegions = None
+    replica_count: ReplicaCount = None
+    storage_account_type: Annotated[
+        str | None,
+        choice(
+            "--storage-account-type",
+            text="How replicas are kept where a region states nothing.",
+            of=tuple(StorageAccountType),
+        ),
+    ] = None
+    exclude_from_latest: ExcludeFromLatest = None
+    end_of_life_date: EndOfLife = None
+    block_deletion_before_end_of_life: BlockDeletion = None
+    allow_replicated_location_deletion: AllowRegionDeletion = None
+    tags: Tags = None
+    create_parents: Annotated[
+        bool,
+        option("--create-parents", text="Make the gallery and the definition where missing."),
+    ] = False
+    dry_run: DryRun = False
+    estimate: Annotated[
+        bool,
+        option("--estimate", text="A dry run that reads the format's tables only, no content."),
+    ] = False
+
+    def request(self, version: VersionId) -> "CreateVersion":
+        """What these options ask for, under the name `version`."""
+        from imgrepl.actions.versions import CreateVersion
+        from imgrepl.azure import target_regions
+
+        return CreateVersion(
+            id=version,
+            os_disk=self.os_disk,
+            data_disks=self.data_disks,
+            parents=self.parents,
+            location=self.location,
+            target_regions=target_regions.parse(self.target_regions),
+            replica_count=self.replica_count,
+            storage_account_type=self.storage_account_type,
+            exclude_from_latest=bool(truth(self.exclude_from_latest)),
+            end_of_life_date=point_in_time(self.end_of_life_date, "--end-of-life-date"),
+            tags=pairs(self.tags or (), "--tags"),
+            create_parents=self.create_parents,
+            sha256=self.sha256,
+            ignore_checksum=self.ignore_checksum,
+            size_from_geometry=self.size_from_geometry,
+            safety=self._safety,
+        )
+
+    @property
+    def _safety(self) -> SafetyProfile:
+        return SafetyProfile(
+            allow_deletion_of_replicated_locations=(
+                truth(self.allow_replicated_location_deletion) is not False
+            ),
+            block_deletion_before_end_of_life=bool(truth(self.block_deletion_before_end_of_life)),
+        )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class UpdateOptions(WaitOptions, VersionOptions):
+    """Everything `image-version update` takes; what is not named stays as it is."""
+
+    target_regions: TargetRegions = None
+    add_regions: Annotated[
+        tuple[str, ...],
+        options("--add-regions", text="Regions to add or change.", metavar=_REGION_GRAMMAR),
+    ] = ()
+    remove_regions: Annotated[
+        tuple[str, ...], options("--remove-regions", text="Regions to leave.", metavar="REGION")
+    ] = ()
+    replica_count: ReplicaCount = None
+    exclude_from_latest: ExcludeFromLatest = None
+    end_of_life_date: EndOfLife = None
+    block_deletion_before_end_of_life: BlockDeletion = None
+    allow_replicated_location_deletion: AllowRegionDeletion = None
+    tags: Tags = None
+    dry_run: DryRun = False
+
+    def request(self) -> "UpdateVersion":
+        """The changes that these options ask for."""
+        from imgrepl.actions.versions import UpdateVersion
+        from imgrepl.azure import target_regions
+
+        return UpdateVersion(
+            target_regions=target_regions.parse(self.target_regions),
+            add_regions=target_regions.parse(self.add_regions),
+            remove_regions=self.remove_regions,
+            replica_count=self.replica_count,
+            exclude_from_latest=truth(self.exclude_from_latest),
+            end_of_life_date=point_in_time(self.end_of_life_date, "--end-of-life-date"),
+            block_deletion_before_end_of_life=truth(self.block_deletion_before_end_of_life),
+            allow_deletion_of_replicated_locations=truth(self.allow_replicated_location_deletion),
+            tags=optional_pairs(self.tags, "--tags"),
+        )

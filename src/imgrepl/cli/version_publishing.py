@@ -1,0 +1,182 @@
+"""`imgrepl image-version`: create, list, show, update and delete."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from imgrepl.cli.answer import Answer
+from imgrepl.cli.options import (
+    DefinitionOptions,
+    DryRun,
+    VersionOptions,
+    Yes,
+    choice,
+    option,
+)
+from imgrepl.cli.run import Injected
+from imgrepl.cli.verdicts import verdict_of
+from imgrepl.cli.version_options import CreateOptions, UpdateOptions
+from imgrepl.errors import UsageError
+from imgrepl.model.gallery import VersionId, VersionName
+
+if TYPE_CHECKING:
+    from imgrepl.actions.context import Context
+
+COLUMNS = {
+    "Version": "name",
+    "State": "provisioningState",
+    "Replication": "replicationStatus.aggregatedState",
+    "Regions": "publishingProfile.targetRegions[].name",
+    "Excluded": "publishingProfile.excludeFromLatest",
+    "Published": "publishingProfile.publishedDate",
+    "End of life": "publishingProfile.endOfLifeDate",
+}
+
+
+def create(*, options: CreateOptions, run: Injected) -> Answer:
+    r"""Publish a disk image as a version and replicate it to its target regions.
+
+    The version is usable in a region as soon as that region is Completed. A version that exists
+    with the same content and fields is a success, and replication goes on where it was.
+
+    For example:
+
+        imgrepl image-version create -r golden -i debian -e 1.0.0 \
+            --os-disk debian.vhd --target-regions eastus=2 westeurope=1 \
+            --create-parents -l eastus
+
+    Exit codes: 0 done; 3 a region, a gallery or the source is missing; 4 the version has other
+    content or fields; 5 the image or a rule; 7 an endpoint stayed away; 8 some regions are
+    complete and some are not; 130 interrupted, the same command goes on.
+    """
+    from imgrepl.actions import versions
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        view = versions.create(
+            ctx,
+            options.request(_name(ctx, options)),
+            wait=options.milestone,
+            dry_run=options.dry_run or options.estimate,
+            estimate=options.estimate,
+        )
+    return Answer(shapes.version(view), error=verdict_of(view.replicas))
+
+
+def _name(ctx: "Context", options: CreateOptions) -> VersionId:
+    from imgrepl.actions import versions
+
+    definition = options.definition_id
+    if (options.version is None) == (options.auto_version is None):
+        raise UsageError("name the version with -e, or choose it with --auto-version; one of them")
+    if options.version is not None:
+        return definition.version(VersionName.parse(options.version))
+    return definition.version(versions.next_name(ctx, definition, options.auto_version))
+
+
+def list_versions(*, options: DefinitionOptions, run: Injected) -> Answer:
+    """List the versions of a definition, newest first.
+
+    For example:
+
+        imgrepl image-version list -r golden -i debian -o table
+
+    Exit codes: 0 done; 3 no such gallery or definition.
+    """
+    from imgrepl.actions import versions
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        views = versions.list_of(ctx, options.definition_id)
+    return Answer([shapes.version(view) for view in views], COLUMNS)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ShowOptions(DefinitionOptions):
+    """What `image-version show` takes."""
+
+    version: Annotated[
+        str,
+        option("--gallery-image-version", "-e", text="Version, or latest.", metavar="M.M.P|latest"),
+    ]
+    region: Annotated[
+        str | None,
+        option("--region", text="Resolve latest as a deployment there would.", metavar="REGION"),
+    ] = None
+    explain: Annotated[
+        bool, option("--explain", text="Say of each candidate why it is not the latest.")
+    ] = False
+    expand: Annotated[
+        str | None,
+        choice("--expand", text="As az; always expanded here.", of=("ReplicationStatus",)),
+    ] = None
+
+
+def show(*, options: ShowOptions, run: Injected) -> Answer:
+    """Show one version, or the one that latest resolves to.
+
+    For example:
+
+        imgrepl image-version show -r golden -i debian -e latest --region eastus
+
+    Exit codes: 0 done; 3 no such version, or none is eligible as latest.
+    """
+    from imgrepl.actions import versions
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        view = versions.show(
+            ctx,
+            options.definition_id,
+            options.version,
+            region=options.region,
+            explain=options.explain,
+        )
+    return Answer(shapes.version(view))
+
+
+def update(*, options: UpdateOptions, run: Injected) -> Answer:
+    r"""Change where a version stands, or its profile. Its content never changes.
+
+    For example:
+
+        imgrepl image-version update -r golden -i debian -e 1.0.0 \
+            --add-regions northeurope=2 --remove-regions eastus
+
+    Exit codes: 0 done; 3 no such version or region; 4 the field cannot change; 5 a rule; 7 an
+    endpoint stayed away; 8 some regions are complete and some are not; 130 interrupted.
+    """
+    from imgrepl.actions import versions
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        view = versions.update(
+            ctx,
+            options.version_id,
+            options.request(),
+            wait=options.milestone,
+            dry_run=options.dry_run,
+        )
+    return Answer(shapes.version(view), error=verdict_of(view.replicas))
+
+
+def delete(
+    *, options: VersionOptions, dry_run: DryRun = False, yes: Yes = False, run: Injected
+) -> Answer | None:
+    """Delete a version in all its regions. `collect` frees the bytes that nothing else names.
+
+    For example:
+
+        imgrepl image-version delete -r golden -i debian -e 1.0.0 --yes
+
+    Exit codes: 0 done; 2 nobody could be asked and --yes was not given; 3 no such version; 4 it
+    is in use or guarded by its end of life; 7 the home region stayed away.
+    """
+    from imgrepl.actions import versions
+
+    if not dry_run:
+        run.confirm(f"Delete image version {options.version_id}?", yes=yes)
+    with run.open() as ctx:
+        return Answer(versions.delete(ctx, options.version_id, dry_run=dry_run))

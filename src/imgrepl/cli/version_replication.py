@@ -1,0 +1,143 @@
+"""`imgrepl image-version`: wait, status and retry."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from imgrepl.cli.answer import Answer
+from imgrepl.cli.options import VersionOptions, option
+from imgrepl.cli.run import Injected
+from imgrepl.cli.verdicts import verdict_of
+from imgrepl.cli.version_options import WaitForText, WaitOptions
+from imgrepl.errors import Interrupted
+from imgrepl.model.gallery import VersionId
+from imgrepl.model.waiting import WaitFor
+
+if TYPE_CHECKING:
+    from imgrepl.actions.context import Context
+
+_WATCH_SECONDS = 2.0
+
+Region = Annotated[str | None, option("--region", text="Only this region.", metavar="REGION")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class WaitCommandOptions(VersionOptions):
+    """What `image-version wait` takes."""
+
+    wait_for: WaitForText = "all"
+    timeout_seconds: Annotated[
+        float, option("--timeout", text="Give up after so many seconds.", metavar="SECONDS")
+    ] = 3600.0
+
+
+def wait(*, options: WaitCommandOptions, run: Injected) -> Answer:
+    """Wait until a version is usable: everywhere, in any region, or in one.
+
+    For example:
+
+        imgrepl image-version wait -r golden -i debian -e 1.0.0 --wait-for region=eastus
+
+    Exit codes: 0 reached; 3 no such version; 7 not reached in time, or every region failed; 8
+    some regions are complete and some failed; 130 interrupted.
+    """
+    from imgrepl.actions import versions
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        view = versions.wait(
+            ctx,
+            options.version_id,
+            WaitFor.parse(options.wait_for),
+            timeout_seconds=options.timeout_seconds,
+        )
+    return Answer(shapes.version(view), error=verdict_of(view.replicas))
+
+
+def status(
+    *,
+    options: VersionOptions,
+    watch: Annotated[bool, option("--watch", text="Again at every change until it ends.")] = False,
+    run: Injected,
+) -> Answer:
+    """Show how far a version's replicas are, region by region.
+
+    For example:
+
+        imgrepl image-version status -r golden -i debian -e 1.0.0 --watch
+
+    Exit codes: 0 shown, whatever the state is; 3 no such version; 130 interrupted.
+    """
+    from imgrepl.actions import versions
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        shown = _status(shapes.version(versions.status(ctx, options.version_id)))
+        while watch and _goes_on(shown):
+            run.emit(Answer(shown))
+            shown = _next_status(ctx, options.version_id, shown, run.interrupts.stop)
+    return Answer(shown)
+
+
+def _status(version: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": version["name"],
+        "provisioningState": version["provisioningState"],
+        "replicationStatus": version["replicationStatus"],
+        "replicas": version["imgrepl"]["replicas"],
+    }
+
+
+def _goes_on(status: Mapping[str, Any]) -> bool:
+    return status["provisioningState"] in {"Creating", "Updating"} or (
+        status["replicationStatus"]["aggregatedState"] == "InProgress"
+    )
+
+
+def _next_status(
+    ctx: "Context", version: VersionId, last: dict[str, Any], stop: Event
+) -> dict[str, Any]:
+    """The first status that differs from `last`. Raises `Interrupted` once `stop` is set."""
+    from imgrepl.actions import versions
+    from imgrepl.azure import shapes
+
+    while True:
+        if stop.wait(_WATCH_SECONDS):
+            raise Interrupted("stopped watching; the work itself goes on")
+        status = _status(shapes.version(versions.status(ctx, version)))
+        if status != last:
+            return status
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RetryOptions(WaitOptions, VersionOptions):
+    """What `image-version retry` takes."""
+
+    region: Region = None
+
+
+def retry(*, options: RetryOptions, run: Injected) -> Answer:
+    """Go on with a version's replication where it failed or was interrupted.
+
+    What is durable is not sent again.
+
+    For example:
+
+        imgrepl image-version retry -r golden -i debian -e 1.0.0 --region westeurope
+
+    Exit codes: 0 done; 3 no such version or region; 4 it was never committed, or is at work; 7 an
+    endpoint stayed away; 8 some regions are complete and some are not; 130 interrupted.
+    """
+    from imgrepl.actions import versions
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        view = versions.retry(
+            ctx, options.version_id, region=options.region, wait=options.milestone
+        )
+    return Answer(shapes.version(view), error=verdict_of(view.replicas))

@@ -1,0 +1,27 @@
+"""`imgrepl image-version`: what can be done to a version, gathered from three files."""
+
+from collections.abc import Callable
+
+from imgrepl.cli import version_content, version_publishing, version_replication
+from imgrepl.cli.answer import Answer
+from imgrepl.cli.noun import noun
+
+app = noun("image-version")
+
+_COMMANDS: dict[str, Callable[..., Answer | None]] = {
+    "create": version_publishing.create,
+    "list": version_publishing.list_versions,
+    "show": version_publishing.show,
+    "update": version_publishing.update,
+    "delete": version_publishing.delete,
+    "wait": version_replication.wait,
+    "status": version_replication.status,
+    "retry": version_replication.retry,
+    "checksum": version_content.checksum,
+    "compare": version_content.compare,
+    "download": version_content.download,
+    "verify": version_content.verify,
+    "repair": version_content.repair,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_command, name=_name)
