@@ -280,14 +280,6 @@ place_packs = Table(
         sqlite_where=text(_live_packs()),
         postgresql_where=text(_live_packs()),
     ),
-    Index(
-        "uq_place_packs_deleting",
-        "place_id",
-        "pack_id",
-        unique=True,
-        sqlite_where=text("state = 'deleting'"),
-        postgresql_where=text("state = 'deleting'"),
-    ),
     CheckConstraint("state <> 'present' OR proof_level IS NOT NULL", name="present_is_proven"),
 )
 
@@ -330,6 +322,7 @@ contents = Table(
     Column("stored_bytes", BigInteger, nullable=False),
     Column("chunks", BigInteger, nullable=False),
     Column("generation", Integer, nullable=False),
+    Column("removed", Boolean, nullable=False),
 )
 
 content_packs = Table(

@@ -238,14 +238,6 @@ def _packs() -> None:
         "ix_place_packs_place_state", "place_packs", ["place_id", "state", "pack_id"], unique=False
     )
     op.create_index(
-        "uq_place_packs_deleting",
-        "place_packs",
-        ["place_id", "pack_id"],
-        unique=True,
-        sqlite_where=sa.text("state = 'deleting'"),
-        postgresql_where=sa.text("state = 'deleting'"),
-    )
-    op.create_index(
         "uq_place_packs_live",
         "place_packs",
         ["place_id", "pack_id"],
@@ -264,6 +256,7 @@ def _contents() -> None:
         sa.Column("stored_bytes", sa.BigInteger(), nullable=False),
         sa.Column("chunks", sa.BigInteger(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("removed", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("content_id", name="pk_contents"),
     )
     op.create_table(

@@ -1,0 +1,139 @@
+"""Replicas: what each version has in each region."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, Row
+
+from imgrepl.gallery import lookups
+from imgrepl.gallery.bulk import insert_missing
+from imgrepl.gallery.schema import replicas, version_targets, versions
+from imgrepl.model.gallery import DefinitionId, VersionId, VersionName
+from imgrepl.model.proof import ProofLevel
+from imgrepl.model.region import StorageAccountType
+from imgrepl.model.replica import Replica, ReplicaState
+
+
+def plan(tx: Connection, version: VersionId, wanted: Iterable[Replica]) -> None:
+    """Adds those replicas that are not there yet and leaves the others as they stand.
+
+    Raises `NotFound`.
+    """
+    number = lookups.version_number(tx, version)
+    rows = [
+        {
+            "version_id": number,
+            "region": replica.region,
+            "number": replica.number,
+            "storage_account_type": replica.storage_account_type,
+            "state": replica.state,
+            "bytes_done": replica.bytes_done,
+            "bytes_total": replica.bytes_total,
+            "detail": replica.detail,
+            "proof_level": replica.proof,
+            "verified_at": replica.verified_at,
+        }
+        for replica in wanted
+    ]
+    insert_missing(tx, replicas, rows)
+
+
+def of_version(tx: Connection, version: VersionId) -> list[Replica]:
+    """A version's replicas: regions in the order of its targets, then by number.
+
+    Those of a region that is no target any more come last. Raises `NotFound`.
+    """
+    number = lookups.version_number(tx, version)
+    same_region = sa.and_(
+        version_targets.c.version_id == replicas.c.version_id,
+        version_targets.c.region == replicas.c.region,
+    )
+    last = sa.func.coalesce(version_targets.c.position, 1 << 30)
+    chosen = (
+        sa.select(replicas)
+        .outerjoin(version_targets, same_region)
+        .where(replicas.c.version_id == number)
+        .order_by(last, replicas.c.region, replicas.c.number)
+    )
+    return [_replica_of(row) for row in tx.execute(chosen)]
+
+
+def set_state(  # noqa: PLR0913 - one keyword per column
+    tx: Connection,
+    version: VersionId,
+    region: str,
+    number: int,
+    *,
+    state: ReplicaState,
+    bytes_done: int | None = None,
+    bytes_total: int | None = None,
+    detail: str | None = None,
+    proof: ProofLevel | None = None,
+    verified_at: datetime | None = None,
+) -> None:
+    """Sets the state, and of the rest what is not None. Raises `NotFound`.
+
+    A replica that the plan dropped meanwhile is not brought back.
+    """
+    given = {
+        "bytes_done": bytes_done,
+        "bytes_total": bytes_total,
+        "detail": detail,
+        "proof_level": proof,
+        "verified_at": verified_at,
+    }
+    values = {name: value for name, value in given.items() if value is not None}
+    mine = replicas.c.version_id == lookups.version_number(tx, version)
+    this = sa.and_(mine, replicas.c.region == region, replicas.c.number == number)
+    tx.execute(sa.update(replicas).where(this).values(state=state, **values))
+
+
+def drop(tx: Connection, version: VersionId, region: str, numbers_from: int = 0) -> None:
+    """Forgets the region's replicas from this number on. Raises `NotFound`."""
+    tx.execute(
+        sa.delete(replicas).where(
+            replicas.c.version_id == lookups.version_number(tx, version),
+            replicas.c.region == region,
+            replicas.c.number >= numbers_from,
+        )
+    )
+
+
+def completed_regions(tx: Connection, definition: DefinitionId) -> dict[VersionName, set[str]]:
+    """For each committed version: the regions with at least one completed replica.
+
+    One is enough: a region whose count is being raised goes on serving. Raises `NotFound`.
+    """
+    number = lookups.definition_number(tx, definition)
+    name = (versions.c.major, versions.c.minor, versions.c.patch)
+    chosen = (
+        sa.select(*name, replicas.c.region)
+        .join(replicas, _completed_of(versions.c.id))
+        .where(versions.c.definition_id == number, versions.c.committed)
+        .distinct()
+    )
+    found: defaultdict[VersionName, set[str]] = defaultdict(set)
+    for major, minor, patch, region in tx.execute(chosen):
+        found[VersionName(major, minor, patch)].add(region)
+    return dict(found)
+
+
+def _completed_of(version_id: ColumnElement[int]) -> ColumnElement[bool]:
+    return sa.and_(replicas.c.version_id == version_id, replicas.c.state == ReplicaState.COMPLETED)
+
+
+def _replica_of(row: Row[Any]) -> Replica:
+    return Replica(
+        region=row.region,
+        number=row.number,
+        storage_account_type=StorageAccountType(row.storage_account_type),
+        state=ReplicaState(row.state),
+        bytes_done=row.bytes_done,
+        bytes_total=row.bytes_total,
+        detail=row.detail,
+        proof=None if row.proof_level is None else ProofLevel(row.proof_level),
+        verified_at=row.verified_at,
+    )
