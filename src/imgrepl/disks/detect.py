@@ -8,8 +8,8 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from imgrepl.disks.disk import SECTOR_BYTES, ByteSource, Disk
+from imgrepl.disks.fields import read_field
 from imgrepl.disks.options import OpenOptions
-from imgrepl.disks.ranges import read_bytes
 from imgrepl.errors import Invalid
 
 _HEAD_BYTES = 64 * 1024
@@ -66,7 +66,7 @@ def detect(source: ByteSource) -> str:
     """
     if source.size_bytes == 0:
         raise Invalid(f"{source.name} holds 0 bytes", code="ImageEmpty", target=source.name)
-    head = read_bytes(source, 0, min(_HEAD_BYTES, source.size_bytes))
+    head = read_field(source, "the head", 0, min(_HEAD_BYTES, source.size_bytes))
     found = _format_of(source, head)
     if found == "raw":
         _refuse_foreign(source, head)
@@ -118,7 +118,7 @@ def _format_of(source: ByteSource, head: bytes) -> str:
     if head.startswith(b"vhdxfile"):
         return "vhdx"
     tail_offset = max(source.size_bytes - SECTOR_BYTES, 0)
-    tail = read_bytes(source, tail_offset, source.size_bytes - tail_offset)
+    tail = read_field(source, "the tail", tail_offset, source.size_bytes - tail_offset)
     # Virtual PC before 2004 wrote footers of 511 bytes: their cookie stands one byte later.
     if head.startswith(b"conectix") or tail[:9].find(b"conectix") >= 0:
         return "vhd"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from imgrepl.disks.disk import SECTOR_BYTES, ByteSource, Extent, Problem
 from imgrepl.disks.faults import warning
-from imgrepl.disks.ranges import fill_with_zeros
+from imgrepl.disks.runs import read_zero_extended
 from imgrepl.errors import Invalid
 
 
@@ -30,11 +30,7 @@ class RawDisk:
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fills `buffer` from `offset`."""
         assert 0 <= offset <= self.size_bytes - buffer.nbytes, "reads end with the disk"
-        there = max(min(self._source.size_bytes - offset, buffer.nbytes), 0)
-        if there:
-            self._source.read_into(offset, buffer[:there])
-        if there < buffer.nbytes:
-            fill_with_zeros(buffer[there:])
+        read_zero_extended(self._source, offset, buffer)
 
     def close(self) -> None:
         """Closes the file."""

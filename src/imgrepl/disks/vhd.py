@@ -7,7 +7,7 @@ import numpy as np
 from imgrepl.disks.disk import SECTOR_BYTES, ByteSource, Disk, Extent, Problem
 from imgrepl.disks.faults import warning
 from imgrepl.disks.options import OpenOptions
-from imgrepl.disks.ranges import extents_within, fill_with_zeros, merged, read_padded
+from imgrepl.disks.runs import fill_zeros, merged, read_zero_extended
 from imgrepl.disks.vhd_bitmap import Mask, doubtful_blocks, runs, sectors_here
 from imgrepl.disks.vhd_dynamic import BlockMap, Span, read_block_map, read_header
 from imgrepl.disks.vhd_footer import DiskType, Footer, disk_size, read_footer
@@ -94,7 +94,7 @@ class DynamicVhd:
         for span in self._blocks.spans(offset, buffer.nbytes):
             part = buffer[span.offset - offset : span.offset - offset + span.length]
             if span.file_offset is None:
-                fill_with_zeros(part)
+                fill_zeros(part)
             else:
                 self._source.read_into(span.file_offset, part)
 
@@ -155,7 +155,7 @@ class DifferencingVhd:
         for span in self._blocks.spans(offset, buffer.nbytes):
             part = buffer[span.offset - offset : span.offset - offset + span.length]
             if span.file_offset is None:
-                read_padded(self._parent, span.offset, part)
+                read_zero_extended(self._parent, span.offset, part)
             else:
                 self._read_block(span, span.file_offset, part)
 
@@ -171,19 +171,19 @@ class DifferencingVhd:
             if here:
                 self._source.read_into(file_offset + at, piece)
             else:
-                read_padded(self._parent, span.offset + at, piece)
+                read_zero_extended(self._parent, span.offset + at, piece)
 
     def _read_merged(self, span: Span, file_offset: int, part: memoryview, mask: Mask) -> None:
         own = memoryview(bytearray(span.length))
         self._source.read_into(file_offset, own)
-        read_padded(self._parent, span.offset, part)
+        read_zero_extended(self._parent, span.offset, part)
         sector = np.dtype((np.void, SECTOR_BYTES))
         np.frombuffer(part, dtype=sector)[mask] = np.frombuffer(own, dtype=sector)[mask]
 
     def _extents(self, offset: int, length: int) -> Iterator[Extent]:
         for span in self._blocks.spans(offset, length):
             if span.file_offset is None:
-                yield from extents_within(self._parent, span.offset, span.length)
+                yield from _extents_within(self._parent, span.offset, span.length)
             else:
                 yield from self._block_extents(span, span.file_offset)
 
@@ -192,7 +192,7 @@ class DifferencingVhd:
         start, count = span.offset - lead, -(-(lead + span.length) // SECTOR_BYTES)
         here = self._mask(span)
         own = self._source.data_extents(file_offset - lead, count * SECTOR_BYTES)
-        parents = extents_within(self._parent, start, count * SECTOR_BYTES)
+        parents = _extents_within(self._parent, start, count * SECTOR_BYTES)
         data = np.where(
             here, _covered(own, file_offset - lead, count), _covered(parents, start, count)
         )
@@ -208,6 +208,11 @@ class DifferencingVhd:
         first = in_block // SECTOR_BYTES
         count = -(-(in_block + span.length) // SECTOR_BYTES) - first
         return sectors_here(self._source, self._blocks, span.block, first, count)
+
+
+def _extents_within(disk: Disk, offset: int, length: int) -> Iterator[Extent]:
+    there = min(disk.size_bytes - offset, length)
+    return disk.data_extents(offset, there) if there > 0 else iter(())
 
 
 def _covered(extents: Iterator[Extent], start: int, count: int) -> Mask:

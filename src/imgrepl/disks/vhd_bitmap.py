@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from imgrepl.disks.disk import SECTOR_BYTES, ByteSource, Problem
 from imgrepl.disks.faults import warning
-from imgrepl.disks.ranges import read_bytes
+from imgrepl.disks.fields import read_field
 from imgrepl.disks.vhd_dynamic import BlockMap
 
 SAMPLED_BLOCKS_MAX = 256
@@ -26,7 +26,7 @@ def sectors_here(
     """Which of `count` sectors from `first_sector` of a present block its bitmap says are here."""
     first_byte, skipped = divmod(first_sector, 8)
     length = -(-(skipped + count) // 8)
-    packed = read_bytes(source, blocks.bitmap_offset(block) + first_byte, length)
+    packed = read_field(source, "a sector bitmap", blocks.bitmap_offset(block) + first_byte, length)
     bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8))
     return bits[skipped : skipped + count].astype(np.bool_)
 
@@ -64,7 +64,7 @@ def doubtful_blocks(source: ByteSource, blocks: BlockMap) -> tuple[Problem, ...]
 
 def _holds_data(source: ByteSource, offset: int, length: int) -> bool:
     return any(
-        np.frombuffer(read_bytes(source, *extent), dtype=np.uint8).any()
+        np.frombuffer(read_field(source, "a block", *extent), dtype=np.uint8).any()
         for extent in source.data_extents(offset, length)
     )
 

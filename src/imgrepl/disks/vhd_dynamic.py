@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from imgrepl.disks.disk import SECTOR_BYTES, ByteSource, Problem
 from imgrepl.disks.faults import refusal, warning
+from imgrepl.disks.fields import read_field
 from imgrepl.disks.options import OpenOptions
-from imgrepl.disks.ranges import read_bytes
 from imgrepl.disks.vhd_footer import FOOTER_BYTES, Footer, checksum_holds, checksum_refusal
 from imgrepl.errors import Invalid
 
@@ -98,18 +98,24 @@ class BlockMap:
     def spans(self, offset: int, length: int) -> Iterator[Span]:
         """Cuts `[offset, offset + length)`; neighbouring absent blocks come as one span."""
         size, stop = self.block_bytes, offset + length
-        first = offset // size
-        window = self.table[first : -(-stop // size)]
-        present = np.flatnonzero(window != _ABSENT)
-        for index, sector in zip(present.tolist(), window[present].tolist(), strict=True):
+        first, behind = offset // size, -(-stop // size)
+        window = self.table[first:behind]
+        present = [0] if behind - first == 1 else np.flatnonzero(window != _ABSENT).tolist()
+        for index in present:
             start = max((first + index) * size, offset)
             if offset < start:
                 yield Span(offset, start - offset, None, -1)
             offset = min((first + index + 1) * size, stop)
-            stored = sector * SECTOR_BYTES + self.bitmap_bytes + start - (first + index) * size
-            yield Span(start, offset - start, stored, first + index)
+            yield self._span(first + index, start, offset)
         if offset < stop:
             yield Span(offset, stop - offset, None, -1)
+
+    def _span(self, block: int, start: int, stop: int) -> Span:
+        sector = int(self.table[block])
+        if sector == _ABSENT:
+            return Span(start, stop - start, None, -1)
+        data_offset = sector * SECTOR_BYTES + self.bitmap_bytes
+        return Span(start, stop - start, data_offset + start - block * self.block_bytes, block)
 
 
 def read_header(
@@ -129,7 +135,7 @@ def read_header(
             value=offset,
             limit=f"the header must lie between bytes {FOOTER_BYTES} and {data_end}",
         )
-    raw = read_bytes(source, offset, HEADER_BYTES)
+    raw = read_field(source, "the dynamic header", offset, HEADER_BYTES)
     sound = checksum_holds(raw, _CHECKSUM_OFFSET)
     if not raw.startswith(b"cxsparse"):
         limit = "b'cxsparse' is expected"
@@ -172,7 +178,8 @@ def read_block_map(
         name, value = "the number of table entries", header.table_entries
         raise _invalid(source, header.offset, name, 28, value, limit, "VhdTableInvalid")
     _refuse_structures_overlap(source, structures)
-    stored = np.frombuffer(read_bytes(source, header.table_offset, 4 * needed), dtype=">u4")
+    raw = read_field(source, "the block allocation table", header.table_offset, 4 * needed)
+    stored = np.frombuffer(raw, dtype=">u4")
     blocks = BlockMap(block_bytes=header.block_bytes, table=stored.astype(np.uint32))
     _check_blocks(source, header, blocks, data_end, structures)
     return blocks

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from imgrepl.disks.disk import SECTOR_BYTES, ByteSource, Problem
 from imgrepl.disks.faults import refusal, warning
+from imgrepl.disks.fields import read_field
 from imgrepl.disks.names import printable
 from imgrepl.disks.options import OpenOptions
-from imgrepl.disks.ranges import read_bytes
 from imgrepl.errors import Invalid
 
 FOOTER_BYTES = 512
@@ -85,7 +85,7 @@ def read_footer(source: ByteSource, options: OpenOptions) -> FoundFooter:
     `VhdFooterInvalid`.
     """
     tail = _tail_copy(source)
-    head = _Copy(0, read_bytes(source, 0, min(FOOTER_BYTES, source.size_bytes)))
+    head = _Copy(0, read_field(source, "the footer", 0, FOOTER_BYTES))
     chosen = _choose(source, tail, head, options)
     footer = _parse(source, chosen)
     if footer.disk_type == DiskType.FIXED:
@@ -142,7 +142,7 @@ def _tail_copy(source: ByteSource) -> _Copy:
     if source.size_bytes < FOOTER_BYTES:
         raise _missing(source, f"the file holds {source.size_bytes} bytes, a footer {FOOTER_BYTES}")
     offset = source.size_bytes - FOOTER_BYTES
-    content = read_bytes(source, offset, FOOTER_BYTES)
+    content = read_field(source, "the footer", offset, FOOTER_BYTES)
     if content.startswith(COOKIE, 1):
         return _Copy(offset + 1, content[1:] + b"\0")
     return _Copy(offset, content)

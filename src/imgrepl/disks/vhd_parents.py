@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from imgrepl.disks.disk import ByteSource, Disk
 from imgrepl.disks.faults import refusal
+from imgrepl.disks.fields import read_field
 from imgrepl.disks.names import last_file_name, plain_file_name
 from imgrepl.disks.options import OpenOptions
 from imgrepl.disks.parents import describe_names, open_parent
-from imgrepl.disks.ranges import read_bytes
 from imgrepl.disks.vhd_dynamic import DynamicHeader, Structure
 from imgrepl.disks.vhd_footer import read_footer
 from imgrepl.errors import Invalid
@@ -130,7 +130,7 @@ def _parent_name(source: ByteSource, header: DynamicHeader) -> str:
 
 
 def _path(source: ByteSource, locator: Locator) -> str:
-    raw = read_bytes(source, locator.offset, locator.length)
+    raw = read_field(source, "a parent locator", locator.offset, locator.length)
     try:
         return raw.decode("utf-16-le").rstrip("\0")
     except UnicodeDecodeError as fault:
