@@ -40,6 +40,11 @@ def plan_servers(
     Raises `Conflict` (`LabDiffers`) where the lab has a region with another number of servers, and
     `Invalid` (`LabTooLarge`).
     """
+    if options.servers_per_region is not None and options.servers_per_region < 1:
+        raise Invalid(
+            f"a region has at least 1 server, {options.servers_per_region} were asked for",
+            code="LabTooSmall",
+        )
     planned = list(previous.servers) if previous else []
     taken = {port for server in planned for port in server.ports.values()}
     wanted = options.regions or (() if previous else DEFAULT_REGIONS)
