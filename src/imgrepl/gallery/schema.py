@@ -65,9 +65,9 @@ def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def _provisioning_state() -> Column[str]:
-    check = _one_of("provisioning_state", ProvisioningState)
-    return Column("provisioning_state", Text, check, nullable=False)
+def _provisioning_state() -> tuple[Column[str], CheckConstraint]:
+    column = Column("provisioning_state", Text, nullable=False)
+    return column, _one_of("provisioning_state", ProvisioningState)
 
 
 def _live_packs() -> str:
@@ -77,12 +77,13 @@ def _live_packs() -> str:
 identity = Table(
     "identity",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1", name="single"), primary_key=True),
+    Column("id", Integer, primary_key=True),
     Column("store_id", Text, nullable=False),
     Column("index_id", Text, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("domain", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False, default=DatabaseNow()),
+    CheckConstraint("id = 1", name="single"),
 )
 
 regions = Table(
@@ -101,7 +102,8 @@ places = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("region", Text, ForeignKey("regions.name"), nullable=False),
-    Column("role", Text, _one_of("role", PlaceRole), nullable=False),
+    Column("role", Text, nullable=False),
+    _one_of("role", PlaceRole),
     Column("number", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("endpoint", JSON, nullable=False),
@@ -128,7 +130,7 @@ galleries = Table(
     Column("soft_delete_enabled", Boolean, nullable=False),
     Column("soft_delete_retention_days", Integer, nullable=False),
     Column("created_at", UtcDateTime),
-    _provisioning_state(),
+    *_provisioning_state(),
     UniqueConstraint("subscription_key", "name_key"),
 )
 
@@ -163,7 +165,7 @@ definitions = Table(
     Column("purchase_plan", JSON(none_as_null=True)),
     Column("tags", JSON, nullable=False),
     Column("created_at", UtcDateTime),
-    _provisioning_state(),
+    *_provisioning_state(),
     UniqueConstraint("gallery_id", "name_key", name="uq_definitions_name"),
     UniqueConstraint("gallery_id", "identifier_key", name="uq_definitions_identifier"),
 )
@@ -189,7 +191,7 @@ versions = Table(
     Column("replication_mode", Text, nullable=False),
     Column("safety", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
-    _provisioning_state(),
+    *_provisioning_state(),
     Column("operation_id", Text),
     UniqueConstraint("definition_id", "major", "minor", "patch"),
 )
@@ -206,12 +208,8 @@ version_targets = Table(
     _version_id(),
     Column("region", Text, primary_key=True, index=True),
     Column("position", Integer, nullable=False),
-    Column(
-        "replica_count",
-        Integer,
-        CheckConstraint("replica_count > 0", name="replica_count"),
-        nullable=False,
-    ),
+    Column("replica_count", Integer, nullable=False),
+    CheckConstraint("replica_count > 0", name="replica_count"),
     Column("storage_account_type", Text, nullable=False),
     Column("exclude_from_latest", Boolean),
 )
@@ -238,13 +236,10 @@ replicas = Table(
     _version_id(),
     Column("region", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column(
-        "storage_account_type",
-        Text,
-        _one_of("storage_account_type", StorageAccountType),
-        nullable=False,
-    ),
-    Column("state", Text, _one_of("state", ReplicaState), nullable=False),
+    Column("storage_account_type", Text, nullable=False),
+    _one_of("storage_account_type", StorageAccountType),
+    Column("state", Text, nullable=False),
+    _one_of("state", ReplicaState),
     Column("bytes_done", BigInteger, nullable=False),
     Column("bytes_total", BigInteger),
     Column("detail", Text, nullable=False),
@@ -265,7 +260,8 @@ place_packs = Table(
     Column("place_id", Integer, ForeignKey("places.id"), primary_key=True),
     Column("pack_id", Text, ForeignKey("packs.pack_id"), primary_key=True, index=True),
     Column("generation", Integer, primary_key=True),
-    Column("state", Text, _one_of("state", PackState), nullable=False),
+    Column("state", Text, nullable=False),
+    _one_of("state", PackState),
     Column("operation_id", Text, index=True),
     Column("proof_level", Integer),
     Column("proof_at", UtcDateTime),
@@ -289,7 +285,8 @@ operations = Table(
     Column("operation_id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("target", Text, nullable=False),
-    Column("state", Text, _one_of("state", OperationState), nullable=False),
+    Column("state", Text, nullable=False),
+    _one_of("state", OperationState),
     Column("request", JSON, nullable=False),
     Column("fence", BigInteger, nullable=False),
     Column("owner", JSON(none_as_null=True)),

@@ -30,7 +30,8 @@ def _regions() -> None:
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("domain", sa.JSON(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_identity"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_identity_single")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity")),
     )
     op.create_table(
         "regions",
@@ -40,8 +41,8 @@ def _regions() -> None:
         sa.Column("zones", sa.JSON(), nullable=False),
         sa.Column("premium", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("parent", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["parent"], ["regions.name"], name="fk_regions_parent"),
-        sa.PrimaryKeyConstraint("name", name="pk_regions"),
+        sa.ForeignKeyConstraint(["parent"], ["regions.name"], name=op.f("fk_regions_parent")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_regions")),
     )
     op.create_table(
         "places",
@@ -52,9 +53,13 @@ def _regions() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("endpoint", sa.JSON(), nullable=False),
         sa.Column("capabilities", sa.JSON(none_as_null=True), nullable=True),
-        sa.ForeignKeyConstraint(["region"], ["regions.name"], name="fk_places_region"),
-        sa.PrimaryKeyConstraint("id", name="pk_places"),
-        sa.UniqueConstraint("region", "role", "number", name="uq_places_region"),
+        sa.CheckConstraint(
+            "role IN ('standard', 'premium', 'zone1', 'zone2', 'zone3')",
+            name=op.f("ck_places_role"),
+        ),
+        sa.ForeignKeyConstraint(["region"], ["regions.name"], name=op.f("fk_places_region")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_places")),
+        sa.UniqueConstraint("region", "role", "number", name=op.f("uq_places_region")),
     )
 
 
@@ -78,10 +83,16 @@ def _galleries() -> None:
         sa.Column("soft_delete_retention_days", sa.Integer(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=True),
         sa.Column("provisioning_state", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_galleries"),
-        sa.UniqueConstraint("subscription_key", "name_key", name="uq_galleries_subscription_key"),
+        sa.CheckConstraint(
+            "provisioning_state IN ('Creating', 'Updating', 'Failed', 'Succeeded', 'Deleting')",
+            name=op.f("ck_galleries_provisioning_state"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_galleries")),
+        sa.UniqueConstraint(
+            "subscription_key", "name_key", name=op.f("uq_galleries_subscription_key")
+        ),
     )
-    op.create_index("ix_galleries_location", "galleries", ["location"], unique=False)
+    op.create_index(op.f("ix_galleries_location"), "galleries", ["location"], unique=False)
     op.create_table(
         "definitions",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -113,12 +124,18 @@ def _galleries() -> None:
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=True),
         sa.Column("provisioning_state", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["gallery_id"], ["galleries.id"], name="fk_definitions_gallery_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_definitions"),
+        sa.CheckConstraint(
+            "provisioning_state IN ('Creating', 'Updating', 'Failed', 'Succeeded', 'Deleting')",
+            name=op.f("ck_definitions_provisioning_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["gallery_id"], ["galleries.id"], name=op.f("fk_definitions_gallery_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_definitions")),
         sa.UniqueConstraint("gallery_id", "identifier_key", name="uq_definitions_identifier"),
         sa.UniqueConstraint("gallery_id", "name_key", name="uq_definitions_name"),
     )
-    op.create_index("ix_definitions_location", "definitions", ["location"], unique=False)
+    op.create_index(op.f("ix_definitions_location"), "definitions", ["location"], unique=False)
 
 
 def _versions() -> None:
@@ -144,12 +161,16 @@ def _versions() -> None:
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("provisioning_state", sa.Text(), nullable=False),
         sa.Column("operation_id", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["definition_id"], ["definitions.id"], name="fk_versions_definition_id"
+        sa.CheckConstraint(
+            "provisioning_state IN ('Creating', 'Updating', 'Failed', 'Succeeded', 'Deleting')",
+            name=op.f("ck_versions_provisioning_state"),
         ),
-        sa.PrimaryKeyConstraint("id", name="pk_versions"),
+        sa.ForeignKeyConstraint(
+            ["definition_id"], ["definitions.id"], name=op.f("fk_versions_definition_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_versions")),
         sa.UniqueConstraint(
-            "definition_id", "major", "minor", "patch", name="uq_versions_definition_id"
+            "definition_id", "major", "minor", "patch", name=op.f("uq_versions_definition_id")
         ),
     )
     op.create_table(
@@ -160,15 +181,16 @@ def _versions() -> None:
         sa.Column("replica_count", sa.Integer(), nullable=False),
         sa.Column("storage_account_type", sa.Text(), nullable=False),
         sa.Column("exclude_from_latest", sa.Boolean(), nullable=True),
+        sa.CheckConstraint("replica_count > 0", name=op.f("ck_version_targets_replica_count")),
         sa.ForeignKeyConstraint(
             ["version_id"],
             ["versions.id"],
-            name="fk_version_targets_version_id",
+            name=op.f("fk_version_targets_version_id"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("version_id", "region", name="pk_version_targets"),
+        sa.PrimaryKeyConstraint("version_id", "region", name=op.f("pk_version_targets")),
     )
-    op.create_index("ix_version_targets_region", "version_targets", ["region"], unique=False)
+    op.create_index(op.f("ix_version_targets_region"), "version_targets", ["region"], unique=False)
     op.create_table(
         "version_disks",
         sa.Column("version_id", sa.Integer(), nullable=False),
@@ -183,11 +205,16 @@ def _versions() -> None:
         sa.Column("chunks", sa.BigInteger(), nullable=True),
         sa.Column("sha256", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["version_id"], ["versions.id"], name="fk_version_disks_version_id", ondelete="CASCADE"
+            ["version_id"],
+            ["versions.id"],
+            name=op.f("fk_version_disks_version_id"),
+            ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("version_id", "position", name="pk_version_disks"),
+        sa.PrimaryKeyConstraint("version_id", "position", name=op.f("pk_version_disks")),
     )
-    op.create_index("ix_version_disks_content_id", "version_disks", ["content_id"], unique=False)
+    op.create_index(
+        op.f("ix_version_disks_content_id"), "version_disks", ["content_id"], unique=False
+    )
     op.create_table(
         "replicas",
         sa.Column("version_id", sa.Integer(), nullable=False),
@@ -200,10 +227,18 @@ def _versions() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("proof_level", sa.Integer(), nullable=True),
         sa.Column("verified_at", UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["version_id"], ["versions.id"], name="fk_replicas_version_id", ondelete="CASCADE"
+        sa.CheckConstraint(
+            "state IN ('Unknown', 'Replicating', 'Completed', 'Failed')",
+            name=op.f("ck_replicas_state"),
         ),
-        sa.PrimaryKeyConstraint("version_id", "region", "number", name="pk_replicas"),
+        sa.CheckConstraint(
+            "storage_account_type IN ('Standard_LRS', 'Standard_ZRS', 'Premium_LRS')",
+            name=op.f("ck_replicas_storage_account_type"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["version_id"], ["versions.id"], name=op.f("fk_replicas_version_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("version_id", "region", "number", name=op.f("pk_replicas")),
     )
 
 
@@ -212,7 +247,7 @@ def _packs() -> None:
         "packs",
         sa.Column("pack_id", sa.Text(), nullable=False),
         sa.Column("pack_bytes", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("pack_id", name="pk_packs"),
+        sa.PrimaryKeyConstraint("pack_id", name=op.f("pk_packs")),
     )
     op.create_table(
         "place_packs",
@@ -226,14 +261,23 @@ def _packs() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("changed_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint(
-            "state <> 'present' OR proof_level IS NOT NULL", name="ck_place_packs_present_is_proven"
+            "state <> 'present' OR proof_level IS NOT NULL",
+            name=op.f("ck_place_packs_present_is_proven"),
         ),
-        sa.ForeignKeyConstraint(["pack_id"], ["packs.pack_id"], name="fk_place_packs_pack_id"),
-        sa.ForeignKeyConstraint(["place_id"], ["places.id"], name="fk_place_packs_place_id"),
-        sa.PrimaryKeyConstraint("place_id", "pack_id", "generation", name="pk_place_packs"),
+        sa.CheckConstraint(
+            "state IN ('intended', 'present', 'damaged', 'condemned', 'deleting', 'gone')",
+            name=op.f("ck_place_packs_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["pack_id"], ["packs.pack_id"], name=op.f("fk_place_packs_pack_id")
+        ),
+        sa.ForeignKeyConstraint(["place_id"], ["places.id"], name=op.f("fk_place_packs_place_id")),
+        sa.PrimaryKeyConstraint("place_id", "pack_id", "generation", name=op.f("pk_place_packs")),
     )
-    op.create_index("ix_place_packs_operation_id", "place_packs", ["operation_id"], unique=False)
-    op.create_index("ix_place_packs_pack_id", "place_packs", ["pack_id"], unique=False)
+    op.create_index(
+        op.f("ix_place_packs_operation_id"), "place_packs", ["operation_id"], unique=False
+    )
+    op.create_index(op.f("ix_place_packs_pack_id"), "place_packs", ["pack_id"], unique=False)
     op.create_index(
         "ix_place_packs_place_state", "place_packs", ["place_id", "state", "pack_id"], unique=False
     )
@@ -257,7 +301,7 @@ def _contents() -> None:
         sa.Column("chunks", sa.BigInteger(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("removed", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("content_id", name="pk_contents"),
+        sa.PrimaryKeyConstraint("content_id", name=op.f("pk_contents")),
     )
     op.create_table(
         "content_packs",
@@ -265,12 +309,14 @@ def _contents() -> None:
         sa.Column("pack_id", sa.Text(), nullable=False),
         sa.Column("used_bytes", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["content_id"], ["contents.content_id"], name="fk_content_packs_content_id"
+            ["content_id"], ["contents.content_id"], name=op.f("fk_content_packs_content_id")
         ),
-        sa.ForeignKeyConstraint(["pack_id"], ["packs.pack_id"], name="fk_content_packs_pack_id"),
-        sa.PrimaryKeyConstraint("content_id", "pack_id", name="pk_content_packs"),
+        sa.ForeignKeyConstraint(
+            ["pack_id"], ["packs.pack_id"], name=op.f("fk_content_packs_pack_id")
+        ),
+        sa.PrimaryKeyConstraint("content_id", "pack_id", name=op.f("pk_content_packs")),
     )
-    op.create_index("ix_content_packs_pack_id", "content_packs", ["pack_id"], unique=False)
+    op.create_index(op.f("ix_content_packs_pack_id"), "content_packs", ["pack_id"], unique=False)
     op.create_table(
         "place_contents",
         sa.Column("place_id", sa.Integer(), nullable=False),
@@ -281,12 +327,16 @@ def _contents() -> None:
         sa.Column("proof_level", sa.Integer(), nullable=True),
         sa.Column("proof_at", UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["content_id"], ["contents.content_id"], name="fk_place_contents_content_id"
+            ["content_id"], ["contents.content_id"], name=op.f("fk_place_contents_content_id")
         ),
-        sa.ForeignKeyConstraint(["place_id"], ["places.id"], name="fk_place_contents_place_id"),
-        sa.PrimaryKeyConstraint("place_id", "content_id", name="pk_place_contents"),
+        sa.ForeignKeyConstraint(
+            ["place_id"], ["places.id"], name=op.f("fk_place_contents_place_id")
+        ),
+        sa.PrimaryKeyConstraint("place_id", "content_id", name=op.f("pk_place_contents")),
     )
-    op.create_index("ix_place_contents_content_id", "place_contents", ["content_id"], unique=False)
+    op.create_index(
+        op.f("ix_place_contents_content_id"), "place_contents", ["content_id"], unique=False
+    )
 
 
 def _work() -> None:
@@ -307,9 +357,14 @@ def _work() -> None:
         sa.Column("progress", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
-        sa.PrimaryKeyConstraint("operation_id", name="pk_operations"),
+        sa.CheckConstraint(
+            "state IN ('Pending', 'Running', 'Succeeded', 'PartiallyCompleted', 'Failed', "
+            "'Canceled', 'Stalled')",
+            name=op.f("ck_operations_state"),
+        ),
+        sa.PrimaryKeyConstraint("operation_id", name=op.f("pk_operations")),
     )
-    op.create_index("ix_operations_created_at", "operations", ["created_at"], unique=False)
+    op.create_index(op.f("ix_operations_created_at"), "operations", ["created_at"], unique=False)
     op.create_index(
         "ix_operations_target_ended_at", "operations", ["target", "ended_at"], unique=False
     )
@@ -319,11 +374,11 @@ def _work() -> None:
         sa.Column("place_id", sa.Integer(), nullable=False),
         sa.Column("pack_id", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["operation_id"], ["operations.operation_id"], name="fk_pins_operation_id"
+            ["operation_id"], ["operations.operation_id"], name=op.f("fk_pins_operation_id")
         ),
-        sa.ForeignKeyConstraint(["pack_id"], ["packs.pack_id"], name="fk_pins_pack_id"),
-        sa.ForeignKeyConstraint(["place_id"], ["places.id"], name="fk_pins_place_id"),
-        sa.PrimaryKeyConstraint("operation_id", "place_id", "pack_id", name="pk_pins"),
+        sa.ForeignKeyConstraint(["pack_id"], ["packs.pack_id"], name=op.f("fk_pins_pack_id")),
+        sa.ForeignKeyConstraint(["place_id"], ["places.id"], name=op.f("fk_pins_place_id")),
+        sa.PrimaryKeyConstraint("operation_id", "place_id", "pack_id", name=op.f("pk_pins")),
     )
     op.create_index("ix_pins_place_pack", "pins", ["place_id", "pack_id"], unique=False)
     op.create_table(
@@ -332,7 +387,7 @@ def _work() -> None:
         sa.Column("incarnation", sa.Text(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("resource_key", "incarnation", name="pk_tombstones"),
+        sa.PrimaryKeyConstraint("resource_key", "incarnation", name=op.f("pk_tombstones")),
     )
     op.create_table(
         "activity",
@@ -343,6 +398,6 @@ def _work() -> None:
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("detail", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_activity"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_activity")),
     )
-    op.create_index("ix_activity_target", "activity", ["target"], unique=False)
+    op.create_index(op.f("ix_activity_target"), "activity", ["target"], unique=False)
