@@ -167,6 +167,14 @@ def sealed_in(
     return found
 
 
+def sealed_places(tx: Connection, content_id: ContentId) -> list[PlaceId]:
+    """Where the content is sealed."""
+    chosen = sa.select(place_contents.c.place_id).where(
+        place_contents.c.content_id == content_id, place_contents.c.sealed
+    )
+    return [PlaceId(number) for number in tx.scalars(chosen.order_by(place_contents.c.place_id))]
+
+
 def unused(tx: Connection, limit: int) -> list[ContentId]:
     """Contents that no version names, staged ones included, at most `limit`."""
     named = sa.exists().where(version_disks.c.content_id == contents.c.content_id)

@@ -107,6 +107,22 @@ def progress(
     _set(tx, operation_id, progress=dict(value))
 
 
+def release(tx: Connection, operation_id: OperationId, fence: int) -> None:
+    """Gives it up unfinished, with its pins, for any process to claim.
+
+    Raises `Conflict` (`OperationLost`).
+    """
+    _refuse_lost(_row(tx, operation_id), fence)
+    _set(
+        tx,
+        operation_id,
+        state=OperationState.PENDING,
+        owner=None,
+        lease_until=None,
+        fence=fence + 1,
+    )
+
+
 def finish(
     tx: Connection,
     operation_id: OperationId,

@@ -13,7 +13,14 @@ from sqlalchemy import Connection, Row
 
 from imgrepl.errors import Conflict, NotFound
 from imgrepl.gallery.endpoints import endpoint_of, json_of
-from imgrepl.gallery.schema import PackState, pins, place_contents, place_packs, places
+from imgrepl.gallery.schema import (
+    PackState,
+    pins,
+    place_contents,
+    place_packs,
+    place_records,
+    places,
+)
 from imgrepl.model.ids import PlaceId
 from imgrepl.model.region import Endpoint, Place, PlaceRole, Region
 
@@ -114,7 +121,7 @@ def forget_empty(tx: Connection, region_name: str) -> None:
 
 
 def _forget(tx: Connection, number: int) -> None:
-    for table in (pins, place_contents, place_packs):
+    for table in (pins, place_contents, place_packs, place_records):
         tx.execute(sa.delete(table).where(table.c.place_id == number))
     tx.execute(sa.delete(places).where(places.c.id == number))
 

@@ -351,6 +351,15 @@ tombstones = Table(
     Column("at", UtcDateTime, nullable=False, default=DatabaseNow()),
 )
 
+place_records = Table(
+    "place_records",
+    metadata,
+    Column("place_id", Integer, ForeignKey("places.id"), primary_key=True),
+    Column("resource_key", Text, primary_key=True, index=True),
+    Column("incarnation", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+)
+
 activity = Table(
     "activity",
     metadata,

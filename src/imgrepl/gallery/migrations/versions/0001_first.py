@@ -390,6 +390,16 @@ def _work() -> None:
         sa.PrimaryKeyConstraint("resource_key", "incarnation", name=op.f("pk_tombstones")),
     )
     op.create_table(
+        "place_records",
+        sa.Column("place_id", sa.Integer(), nullable=False),
+        sa.Column("resource_key", sa.Text(), nullable=False),
+        sa.Column("incarnation", sa.Text(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["place_id"], ["places.id"], name="fk_place_records_place_id"),
+        sa.PrimaryKeyConstraint("place_id", "resource_key", "incarnation", name="pk_place_records"),
+    )
+    op.create_index("ix_place_records_resource_key", "place_records", ["resource_key"])
+    op.create_table(
         "activity",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
