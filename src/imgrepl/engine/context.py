@@ -1,0 +1,43 @@
+"""What every stage of the engine works with, wired once by whoever starts it."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from imgrepl.clock import Clock
+from imgrepl.engine.dedup_cache import DedupCache
+from imgrepl.engine.options import EngineOptions
+from imgrepl.gallery.database import GalleryIndex
+from imgrepl.model.domain import DedupDomain
+from imgrepl.model.events import EventSink
+from imgrepl.model.ids import PlaceId
+from imgrepl.model.region import Place
+from imgrepl.model.transfer import RegionTransfer
+from imgrepl.store.protocols import Store
+
+
+class Stores(Protocol):
+    """Opens the store of a place: retried, bounded and metered; the same object for the same place."""
+
+    def of(self, place: Place) -> Store:
+        """The store of `place`. Makes no request."""
+
+    def moved(self) -> tuple[RegionTransfer, ...]:
+        """What went to and from each region since this was made, counted at the wire."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """The wiring of one process. `stop` is set to end work between two steps."""
+
+    index: GalleryIndex
+    stores: Stores
+    clock: Clock
+    options: EngineOptions
+    domain: DedupDomain
+    open_cache: Callable[[], DedupCache]
+    events: EventSink
+    stop: threading.Event
+    prepared: set[PlaceId] = field(default_factory=set)
+    """Places that were found ready, and ours, in this process."""

@@ -1,0 +1,136 @@
+"""Stage 7, the work: packs reach the places of every region, with an intent before and a row behind each."""
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from imgrepl.engine.context import Engine
+from imgrepl.engine.intents import IntentBook
+from imgrepl.engine.pack_reading import pack_key_in, read_whole_pack
+from imgrepl.engine.uploads import put_pack
+from imgrepl.errors import Corrupt, Invalid, NotFound
+from imgrepl.gallery import packs
+from imgrepl.gallery.packs import PlacePack
+from imgrepl.layout import keys
+from imgrepl.model.ids import OperationId, PackId, PlaceId
+from imgrepl.model.plan import PackMove
+from imgrepl.model.proof import ProofLevel
+from imgrepl.model.region import Place
+from imgrepl.store.protocols import Store
+
+
+class PackMover:
+    """Reads, sends and copies the packs of one plan.
+
+    `places` are all places that the plan names. What was put or fully read becomes a source for server-side copies;
+    a server that cannot copy is sent the bytes instead.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        operation_id: OperationId,
+        places: Mapping[PlaceId, Place],
+        moves: Sequence[PackMove],
+    ) -> None:
+        self._engine = engine
+        self._places = places
+        self._lock = threading.Lock()
+        self.done_bytes: Counter[PlaceId] = Counter()
+        wanted: dict[str, list[tuple[PlaceId, PackId, int]]] = defaultdict(list)
+        for move in moves:
+            for target in move.targets():
+                region = places[target].region
+                wanted[region].append((target, move.pack_id, move.pack_bytes))
+        self._books = {
+            region: IntentBook(engine, operation_id, rows) for region, rows in wanted.items()
+        }
+
+    def regions_of(self, move: PackMove) -> list[str]:
+        """The regions that receive something in `move`."""
+        return list(dict.fromkeys(self._places[target].region for target in move.targets()))
+
+    def read(self, move: PackMove, source: PlaceId | None = None) -> bytes:
+        """The pack, proven by its SHA-256; a holder that gives something else is marked damaged."""
+        place_id = source if source is not None else move.read_from
+        assert place_id is not None, "only moves that need it are read"
+        return read_whole_pack(self._engine, self._places[place_id], move.pack_id)
+
+    def deliver(self, region: str, move: PackMove, body: bytes | None) -> None:
+        """Does the region's part of `move`."""
+        for lead in move.leads:
+            if self._places[lead.target].region == region:
+                self._put(region, move, lead.target, self._body(move, body))
+                for sibling in lead.siblings:
+                    self._copy(region, move, lead.target, sibling, body)
+        for source, target in move.copies:
+            if self._places[target].region == region:
+                self._copy(region, move, source, target, body)
+
+    def confirm(self, region: str) -> None:
+        """Commits the confirmations that are still collected."""
+        if region in self._books:
+            self._books[region].flush()
+
+    def _put(self, region: str, move: PackMove, target: PlaceId, body: bytes) -> None:
+        row = self._books[region].intend(target, move.pack_id)
+        if row.state != packs.PRESENT:
+            key = keys.pack_key(move.pack_id, row.generation)
+            put_pack(self._store(target), key, move.pack_id, body)
+            self._books[region].confirm(target, move.pack_id, ProofLevel.PUT_CHECKSUM)
+        self._note_done(target, move)
+
+    def _copy(
+        self, region: str, move: PackMove, source: PlaceId, target: PlaceId, body: bytes | None
+    ) -> None:
+        row = self._books[region].intend(target, move.pack_id)
+        if row.state == packs.PRESENT:
+            self._note_done(target, move)
+            return
+        level = self._server_copy(move, source, target, row)
+        if level is None:
+            self._put(region, move, target, self._body(move, body, source))
+            return
+        self._books[region].confirm(target, move.pack_id, level)
+        self._note_done(target, move)
+
+    def _server_copy(
+        self, move: PackMove, source: PlaceId, target: PlaceId, row: PlacePack
+    ) -> ProofLevel | None:
+        """Has the server copy the pack; None where it cannot, or the copy is not what it should be."""
+        source_store, target_store = self._store(source), self._store(target)
+        if not target_store.can_copy_from(source_store):
+            return None
+        source_key = self._key_in(source, move.pack_id)
+        try:
+            info = target_store.copy_from(
+                source_store, source_key, keys.pack_key(move.pack_id, row.generation)
+            )
+        except (Invalid, NotFound):
+            return None
+        if info.size_bytes != move.pack_bytes:
+            return None
+        if info.sha256 is not None and info.sha256 != bytes.fromhex(move.pack_id):
+            raise Corrupt(
+                f"{target_store.url} states another checksum for its copy of pack {move.pack_id}",
+                code="PackDamaged",
+                target=move.pack_id,
+            )
+        return ProofLevel.SIZE
+
+    def _key_in(self, place_id: PlaceId, pack_id: PackId) -> str:
+        book = self._books.get(self._places[place_id].region)
+        row = book.row(place_id, pack_id) if book is not None else None
+        if row is None:
+            return pack_key_in(self._engine, self._places[place_id], pack_id)
+        return keys.pack_key(pack_id, row.generation)
+
+    def _body(self, move: PackMove, body: bytes | None, source: PlaceId | None = None) -> bytes:
+        return body if body is not None else self.read(move, source)
+
+    def _note_done(self, target: PlaceId, move: PackMove) -> None:
+        with self._lock:
+            self.done_bytes[target] += move.pack_bytes
+
+    def _store(self, place_id: PlaceId) -> Store:
+        return self._engine.stores.of(self._places[place_id])

@@ -1,0 +1,61 @@
+"""Pack footers: read by one range request each, and what rebuilds the dedup cache."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from imgrepl.engine.context import Engine
+from imgrepl.engine.dedup_cache import DedupCache
+from imgrepl.engine.pack_reading import set_damaged
+from imgrepl.errors import Corrupt, NotFound
+from imgrepl.gallery import packs
+from imgrepl.gallery.packs import PlacePack
+from imgrepl.layout import keys
+from imgrepl.layout.pack import TAIL_BYTES_GUESS, PackFooter, decode_footer, footer_length
+from imgrepl.model.events import Notice
+from imgrepl.model.ids import PackId
+from imgrepl.model.region import Place
+from imgrepl.store.protocols import Reads
+
+_BATCH = 256
+
+
+def read_footer(store: Reads, key: str, pack_id: PackId, pack_bytes: int) -> PackFooter:
+    """What is in a pack, proven by the footer's own digest. Raises `Corrupt` and `NotFound`."""
+    tail = store.get(key, offset=-min(TAIL_BYTES_GUESS, pack_bytes))
+    needed = footer_length(tail)
+    if needed > len(tail):
+        tail = store.get(key, offset=-min(needed, pack_bytes))
+    return decode_footer(tail, pack_bytes, pack_id=pack_id)
+
+
+def fill_cache(engine: Engine, place: Place, cache: DedupCache) -> None:
+    """Makes the dedup cache know every pack that `place` has, by reading what it lacks.
+
+    Costs nothing when the cache is whole. A pack whose footer is damaged is marked so and left out.
+    """
+    known = cache.pack_ids()
+    with engine.index.read() as tx:
+        lacking = [row for row in packs.all_in(tx, place.id) if row.pack_id not in known]
+    lacking = [row for row in lacking if row.state == packs.PRESENT]
+    if not lacking:
+        return
+    text = f"reading {len(lacking)} pack footers to know what {place.name} has"
+    engine.events(Notice(level="info", text=text, subject=place.region))
+    store = engine.stores.of(place)
+    with ThreadPoolExecutor(engine.options.heads_in_flight, "footers") as pool:
+        for start in range(0, len(lacking), _BATCH):
+            batch = lacking[start : start + _BATCH]
+            footers = pool.map(lambda row: _footer_or_none(engine, place, store, row), batch)
+            for row, footer in zip(batch, footers, strict=True):
+                if footer is not None:
+                    cache.add_pack(row.pack_id, footer)
+
+
+def _footer_or_none(
+    engine: Engine, place: Place, store: Reads, row: PlacePack
+) -> PackFooter | None:
+    try:
+        key = keys.pack_key(row.pack_id, row.generation)
+        return read_footer(store, key, row.pack_id, row.pack_bytes)
+    except (Corrupt, NotFound) as error:
+        set_damaged(engine, place, row.pack_id, error.message)
+        return None

@@ -1,0 +1,78 @@
+"""An object in a bucket as the source of a disk image: read by ranges, never whole."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from imgrepl.disks.disk import Extent
+from imgrepl.errors import Conflict, Invalid
+from imgrepl.store.protocols import Reads
+
+_BLOCK_BYTES = 8 << 20
+_BLOCKS_KEPT = 4
+
+
+class ObjectSource:
+    """A `ByteSource` over one object. Keeps the last four blocks of 8 MiB.
+
+    It has no holes to tell of: an image's own tables say what need not be read.
+    """
+
+    def __init__(self, store: Reads, key: str, name: str) -> None:
+        self._store = store
+        self._key = key
+        self.name = name
+        self._info = store.head(key)
+        self.size_bytes = self._info.size_bytes
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fills `buffer` from `offset`. Raises `Invalid` (`ImageTruncated`) behind the end."""
+        if offset + len(buffer) > self.size_bytes:
+            raise Invalid(
+                f"{self.name} has {self.size_bytes} bytes; {offset + len(buffer)} are needed",
+                code="ImageTruncated",
+                target=self.name,
+            )
+        done = 0
+        while done < len(buffer):
+            number, start = divmod(offset + done, _BLOCK_BYTES)
+            part = self._block(number)[start : start + len(buffer) - done]
+            buffer[done : done + len(part)] = part
+            done += len(part)
+
+    def data_extents(self, offset: int, length: int) -> Iterator[Extent]:
+        """All of it."""
+        if length > 0:
+            yield Extent(offset, length)
+
+    def check_unchanged(self) -> None:
+        """Raises `Conflict` (`SourceChanged`) when size or ETag are not what they were."""
+        now = self._store.head(self._key)
+        if (now.size_bytes, now.etag) != (self._info.size_bytes, self._info.etag):
+            raise Conflict(
+                f"{self.name} changed while it was read",
+                code="SourceChanged",
+                target=self.name,
+                hint="publish a copy that nobody writes to",
+            )
+
+    def close(self) -> None:
+        """Forgets the blocks."""
+        self._blocks.clear()
+
+    def _block(self, number: int) -> bytes:
+        with self._lock:
+            block = self._blocks.get(number)
+            if block is None:
+                start = number * _BLOCK_BYTES
+                length = min(_BLOCK_BYTES, self.size_bytes - start)
+                block = self._blocks[number] = self._store.get(
+                    self._key, offset=start, length=length
+                )
+                if len(self._blocks) > _BLOCKS_KEPT:
+                    self._blocks.popitem(last=False)
+            else:
+                self._blocks.move_to_end(number)
+            return block

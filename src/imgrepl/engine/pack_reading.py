@@ -1,0 +1,56 @@
+"""Reading packs out of a place, with every byte proven before anybody uses it."""
+
+import hashlib
+
+from imgrepl.engine.context import Engine
+from imgrepl.errors import Corrupt, NotFound
+from imgrepl.gallery import packs
+from imgrepl.layout import keys
+from imgrepl.model.ids import PackId
+from imgrepl.model.proof import Proof, ProofLevel
+from imgrepl.model.region import Place
+
+
+def pack_key_in(engine: Engine, place: Place, pack_id: PackId) -> str:
+    """The key under which `place` has a pack. Raises `NotFound` (`PackMissing`)."""
+    with engine.index.read() as tx:
+        row = packs.present_in(tx, place.id, [pack_id]).get(pack_id)
+    if row is None:
+        raise NotFound(
+            f"{place.name} has no healthy copy of pack {pack_id}",
+            code="PackMissing",
+            target=pack_id,
+        )
+    return keys.pack_key(pack_id, row.generation)
+
+
+def read_whole_pack(engine: Engine, place: Place, pack_id: PackId) -> bytes:
+    """All bytes of a pack, proven by its name; records the proof, or that the pack is damaged.
+
+    Raises `Corrupt` (`PackDamaged`) and `NotFound`, after which the place no longer counts as a holder.
+    """
+    store = engine.stores.of(place)
+    key = pack_key_in(engine, place, pack_id)
+    try:
+        body = store.get(key)
+    except NotFound:
+        set_damaged(engine, place, pack_id, "it is missing")
+        raise
+    if hashlib.sha256(body).hexdigest() != pack_id:
+        set_damaged(engine, place, pack_id, "its bytes do not have its SHA-256")
+        raise Corrupt(
+            f"{store.url}/{key} does not hold the bytes that it is named after",
+            code="PackDamaged",
+            target=pack_id,
+            hint="run `imgrepl image-version repair`",
+        )
+    with engine.index.begin() as tx:
+        proof = Proof(ProofLevel.FULL_READ, engine.clock.now())
+        packs.record_proofs(tx, place.id, [(pack_id, proof)])
+    return body
+
+
+def set_damaged(engine: Engine, place: Place, pack_id: PackId, reason: str) -> None:
+    """From now on the pack in `place` is no dedup hit and no copy source."""
+    with engine.index.begin() as tx:
+        packs.set_damaged(tx, place.id, pack_id, reason)

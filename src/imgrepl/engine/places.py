@@ -1,0 +1,116 @@
+"""Makes a place ready, and makes sure that it is ours: header, features, owner."""
+
+from imgrepl.engine.context import Engine
+from imgrepl.errors import Conflict, NotFound
+from imgrepl.gallery import places
+from imgrepl.gallery.identity import IndexIdentity
+from imgrepl.layout import keys
+from imgrepl.layout.header import (
+    KNOWN_FEATURES,
+    Owner,
+    StoreHeader,
+    decode_header,
+    decode_owner,
+    encode_header,
+    encode_owner,
+)
+from imgrepl.model.region import Place
+from imgrepl.store.protocols import Store
+
+
+def prepare(engine: Engine, place: Place) -> None:
+    """Writes what a new place needs and refuses one that is not ours.
+
+    Costs one GET where the place is known, and nothing the second time in a process. Raises `Conflict`:
+    `BucketOfAnotherStore`, `OtherChunker`, `NotOwner`, `PlaceNeedsNewerVersion`; `NotFound` (`BucketMissing`);
+    `NotAllowed`; `Unavailable`.
+    """
+    if place.id in engine.prepared:
+        return
+    identity = engine.index.identity
+    store = engine.stores.of(place)
+    with engine.index.read() as tx:
+        known = places.prepared(tx, place.id) is not None
+    if not known:
+        _check_header(store, place, identity)
+        _check_features(store, place)
+    check_owner(store, place, identity)
+    if not known:
+        with engine.index.begin() as tx:
+            places.set_prepared(tx, place.id, {})
+    engine.prepared.add(place.id)
+
+
+def check_owner(store: Store, place: Place, identity: IndexIdentity) -> None:
+    """Passes only while this index owns the place; a new place becomes its own.
+
+    Asked before the first write and before every batch of deletions. Raises `Conflict` (`NotOwner`).
+    """
+    wanted = Owner(index_id=identity.index_id, epoch=identity.epoch)
+    try:
+        info = store.head(keys.OWNER_KEY)
+    except NotFound:
+        try:
+            store.put(keys.OWNER_KEY, encode_owner(wanted), if_absent=True)
+        except Conflict:
+            pass  # somebody was faster: what they wrote is looked at below
+        else:
+            return
+        info = store.head(keys.OWNER_KEY)
+    found = decode_owner(store.get(keys.OWNER_KEY))
+    if found == wanted:
+        return
+    if found.index_id == wanted.index_id and found.epoch < wanted.epoch:
+        store.put(keys.OWNER_KEY, encode_owner(wanted), if_match=info.etag)
+        return
+    raise Conflict(
+        f"{place.name} ({store.url}) belongs to index {found.index_id}, epoch {found.epoch}; this is"
+        f" index {wanted.index_id}, epoch {wanted.epoch}",
+        code="NotOwner",
+        target=place.name,
+        hint="use that index, or take the store over with `imgrepl index rebuild`",
+    )
+
+
+def read_header(store: Store) -> StoreHeader:
+    """The header of a place. Raises `NotFound`, `Corrupt`, and `Invalid` for a later format."""
+    return decode_header(store.get(keys.STORE_KEY))
+
+
+def _check_header(store: Store, place: Place, identity: IndexIdentity) -> None:
+    wanted = StoreHeader(store_id=identity.store_id, domains=(identity.domain,))
+    try:
+        found = read_header(store)
+    except NotFound:
+        try:
+            store.put(keys.STORE_KEY, encode_header(wanted), if_absent=True)
+        except Conflict:
+            found = read_header(store)
+        else:
+            return
+    if found.store_id != wanted.store_id:
+        raise Conflict(
+            f"{place.name} ({store.url}) belongs to store {found.store_id}, not to {wanted.store_id}",
+            code="BucketOfAnotherStore",
+            target=place.name,
+            hint="give the region another bucket or prefix, or use the index of that store",
+        )
+    if found != wanted:
+        raise Conflict(
+            f"{place.name} ({store.url}) was made with other chunker parameters than this index",
+            code="OtherChunker",
+            target=place.name,
+            hint="give the region another bucket or prefix",
+        )
+
+
+def _check_features(store: Store, place: Place) -> None:
+    named = [keys.parse_feature_key(info.key) for info in store.list("features/")]
+    unknown = [name or "?" for name in named if name not in KNOWN_FEATURES]
+    if unknown:
+        raise Conflict(
+            f"{place.name} ({store.url}) uses {', '.join(unknown)}, which this release does not know",
+            code="PlaceNeedsNewerVersion",
+            target=place.name,
+            hint="use a later release",
+        )

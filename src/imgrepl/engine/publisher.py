@@ -1,0 +1,147 @@
+"""Stages 2 to 5 of a version: its disks become packs in the home place, and its record the commit."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from imgrepl.disks.disk import Disk
+from imgrepl.engine import footers, places, resume, sealer
+from imgrepl.engine.context import Engine
+from imgrepl.engine.dedup import Deduplicator
+from imgrepl.engine.guest_digest import GuestDigest
+from imgrepl.engine.ingest import Ingest, IngestCounts, PackSink
+from imgrepl.engine.lease import Lease
+from imgrepl.engine.packer import ClosedPack
+from imgrepl.engine.reading import allocated_bytes
+from imgrepl.engine.reporting import Reporter
+from imgrepl.engine.sealer import IngestedDisk
+from imgrepl.engine.uploads import PackUploads
+from imgrepl.gallery import packs
+from imgrepl.model.gallery import VersionId
+from imgrepl.model.ids import PackId, PlaceId
+from imgrepl.model.region import Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskSource:
+    """One disk of a version, opened. `sha256` asks for the digest of the guest-visible disk."""
+
+    lun: int | None
+    disk: Disk
+    sha256: bool = False
+
+
+def publish_content(
+    engine: Engine, lease: Lease, version_id: VersionId, home: Place, disks: Sequence[DiskSource]
+) -> tuple[IngestCounts, set[tuple[PlaceId, PackId]]]:
+    """Ingests `disks` into `home` and commits the version there; gives the packs that were put.
+
+    What an earlier attempt of the same operation made durable is found again and not sent twice.
+    """
+    places.prepare(engine, home)
+    resume.settle_intents(engine, lease.operation.id, [home])
+    store = engine.stores.of(home)
+    with engine.open_cache() as cache:
+        footers.fill_cache(engine, home, cache)
+        reporter = Reporter(engine, "read", str(version_id))
+        uploads = PackUploads(
+            index=engine.index,
+            operation_id=lease.operation.id,
+            place=home,
+            store=store,
+            cache=cache,
+            clock=engine.clock,
+            in_flight=engine.options.uploads_in_flight,
+        )
+
+        def pin(pack_ids: Iterable[PackId]) -> dict[PackId, int]:
+            with engine.index.begin() as tx:
+                pinned = packs.pin_present(tx, lease.operation.id, home.id, pack_ids)
+                rows = packs.present_in(tx, home.id, pinned)
+            return {pack_id: row.pack_bytes for pack_id, row in rows.items()}
+
+        try:
+            with reporter:
+                ingested, counts = ingest_disks(
+                    engine, disks, Deduplicator(cache, pin), uploads, reporter
+                )
+        finally:
+            uploads.close()
+    sealer.commit(engine, lease, version_id, home, ingested)
+    return counts, {(home.id, pack_id) for pack_id in uploads.put_packs}
+
+
+def rehearse(
+    engine: Engine, home: Place | None, disks: Sequence[DiskSource], subject: str
+) -> tuple[list[IngestedDisk], IngestCounts, "Discarded"]:
+    """Does all of the reading and none of the writing: what an ingest into `home` would send.
+
+    `home` is None where the place does not exist yet, so that everything is new to it.
+    """
+    with engine.open_cache() as cache:
+
+        def present(pack_ids: Iterable[PackId]) -> dict[PackId, int]:
+            if home is None:
+                return {}
+            with engine.index.read() as tx:
+                rows = packs.present_in(tx, home.id, list(pack_ids))
+            return {pack_id: row.pack_bytes for pack_id, row in rows.items()}
+
+        sink = Discarded()
+        reporter = Reporter(engine, "read", subject)
+        with reporter:
+            ingested, counts = ingest_disks(
+                engine, disks, Deduplicator(cache, present), sink, reporter
+            )
+    return ingested, counts, sink
+
+
+class Discarded:
+    """A `PackSink` that names packs, counts them and lets them go."""
+
+    def __init__(self) -> None:
+        self.packs: dict[PackId, int] = {}
+
+    def submit(self, pack: ClosedPack) -> None:
+        """Encodes `pack`, as its length and name are part of the answer."""
+        pack_id, body = pack.encode()
+        self.packs[pack_id] = len(body)
+
+    def finished(self) -> list[ClosedPack]:
+        """None: nothing becomes durable, so every chunk stays in the deduplicator."""
+        return []
+
+    def drain(self) -> None:
+        """Has nothing to wait for."""
+
+
+def ingest_disks(
+    engine: Engine,
+    disks: Sequence[DiskSource],
+    deduplicator: Deduplicator,
+    sink: PackSink,
+    reporter: Reporter,
+) -> tuple[list[IngestedDisk], IngestCounts]:
+    """Reads all `disks` into shared packs."""
+    ingest = Ingest(
+        domain=engine.domain,
+        options=engine.options,
+        deduplicator=deduplicator,
+        sink=sink,
+        stop=engine.stop,
+    )
+    reporter.begin(sum(allocated_bytes(source.disk) for source in disks))
+    builders, digests = [], []
+    with ThreadPoolExecutor(engine.options.workers, "cut") as pool:
+        for source in disks:
+            digest = GuestDigest(source.disk, engine.stop) if source.sha256 else None
+            builders.append(ingest.disk(source.disk, pool, reporter.advance))
+            digests.append(digest.result() if digest is not None else None)
+        ingest.flush()
+    ingested = [
+        IngestedDisk(
+            lun=source.lun, format=source.disk.format, manifest=builder.finish(), sha256=sha256
+        )
+        for source, builder, sha256 in zip(disks, builders, digests, strict=True)
+    ]
+    return ingested, ingest.counts

@@ -1,0 +1,147 @@
+"""Resources as the JSON of a record, and back: every field, so that an index can be rebuilt from records alone."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from imgrepl.model.gallery import (
+    Architecture,
+    Gallery,
+    GalleryId,
+    HyperVGeneration,
+    ImageDefinition,
+    ImageIdentifier,
+    ImageVersion,
+    OsState,
+    OsType,
+    ProvisioningState,
+    PurchasePlan,
+    Range,
+    ReplicationMode,
+    SafetyProfile,
+    TargetRegion,
+    VersionDisk,
+    VersionName,
+)
+from imgrepl.model.ids import IncarnationId
+from imgrepl.model.region import StorageAccountType
+
+Fields = dict[str, Any]
+
+_NOT_FIELDS = {"id", "incarnation", "revision", "committed", "provisioning_state"}
+
+
+def fields_of(resource: Gallery | ImageDefinition | ImageVersion) -> Fields:
+    """All of a resource but what the record says of it elsewhere: its names, incarnation and revision."""
+    return {
+        field.name: _plain(getattr(resource, field.name))
+        for field in fields(resource)
+        if field.name not in _NOT_FIELDS
+    } | {"names": _names(resource)}
+
+
+def _names(resource: Gallery | ImageDefinition | ImageVersion) -> list[str]:
+    """The names as they were typed: keys are folded to lower case."""
+    match resource:
+        case Gallery():
+            return [resource.id.subscription, resource.id.group, resource.id.gallery]
+        case ImageDefinition():
+            gallery = resource.id.gallery
+            return [gallery.subscription, gallery.group, gallery.gallery, resource.id.definition]
+        case ImageVersion():
+            gallery, definition = resource.id.gallery, resource.id.definition.definition
+            names = [gallery.subscription, gallery.group, gallery.gallery, definition]
+            return [*names, str(resource.id.version)]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any field's value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def gallery_of(value: Fields, incarnation: IncarnationId, revision: int) -> Gallery:
+    """A gallery from its record's fields."""
+    values = _without_names(value)
+    return Gallery(
+        id=_gallery_id(value),
+        incarnation=incarnation,
+        revision=revision,
+        **values | {"created_at": _moment(values["created_at"])},
+    )
+
+
+def definition_of(value: Fields, incarnation: IncarnationId, revision: int) -> ImageDefinition:
+    """An image definition from its record's fields."""
+    values = _without_names(value)
+    plan = values["purchase_plan"]
+    return ImageDefinition(
+        id=_gallery_id(value).definition(value["names"][3]),
+        incarnation=incarnation,
+        revision=revision,
+        **values
+        | {
+            "identifier": ImageIdentifier(*values["identifier"]),
+            "os_type": OsType(values["os_type"]),
+            "os_state": OsState(values["os_state"]),
+            "hyper_v_generation": HyperVGeneration(values["hyper_v_generation"]),
+            "architecture": Architecture(values["architecture"]),
+            "recommended_vcpus": Range(*values["recommended_vcpus"]),
+            "recommended_memory": Range(*values["recommended_memory"]),
+            "disallowed_disk_types": tuple(values["disallowed_disk_types"]),
+            "end_of_life_date": _moment(values["end_of_life_date"]),
+            "purchase_plan": PurchasePlan(*plan) if plan else None,
+            "created_at": _moment(values["created_at"]),
+        },
+    )
+
+
+def version_of(value: Fields, incarnation: IncarnationId, revision: int) -> ImageVersion:
+    """A committed image version from its record's fields."""
+    values = _without_names(value)
+    definition = _gallery_id(value).definition(value["names"][3])
+    return ImageVersion(
+        id=definition.version(VersionName.parse(value["names"][4])),
+        incarnation=incarnation,
+        revision=revision,
+        committed=True,
+        provisioning_state=ProvisioningState.SUCCEEDED,
+        **values
+        | {
+            "target_regions": tuple(_target(target) for target in values["target_regions"]),
+            "storage_account_type": StorageAccountType(values["storage_account_type"]),
+            "disks": tuple(VersionDisk(**disk) for disk in values["disks"]),
+            "end_of_life_date": _moment(values["end_of_life_date"]),
+            "published_at": _moment(values["published_at"]),
+            "replication_mode": ReplicationMode(values["replication_mode"]),
+            "safety": SafetyProfile(**values["safety"]),
+        },
+    )
+
+
+def _target(value: Fields) -> TargetRegion:
+    kind = StorageAccountType(value["storage_account_type"])
+    return TargetRegion(**value | {"storage_account_type": kind})
+
+
+def _without_names(value: Fields) -> Fields:
+    return {key: item for key, item in value.items() if key != "names"}
+
+
+def _gallery_id(value: Fields) -> GalleryId:
+    subscription, group, gallery = value["names"][:3]
+    return GalleryId(subscription=subscription, group=group, gallery=gallery)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

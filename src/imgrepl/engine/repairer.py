@@ -1,0 +1,144 @@
+"""Mends a replica from another: what is damaged or missing in a place is brought from where it is whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from imgrepl.engine import sealer
+from imgrepl.engine.context import Engine
+from imgrepl.engine.exporter import read_manifest
+from imgrepl.engine.lease import Lease
+from imgrepl.engine.pack_reading import read_whole_pack
+from imgrepl.engine.replicator import RegionPart
+from imgrepl.engine.reporting import Reporter
+from imgrepl.engine.stopping import check_stop
+from imgrepl.engine.uploads import put_pack
+from imgrepl.engine.verifier import Fault, Health, ReplicaHealth, verify_version
+from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
+from imgrepl.gallery import packs
+from imgrepl.gallery import places as place_rows
+from imgrepl.layout import keys
+from imgrepl.model.gallery import ImageVersion
+from imgrepl.model.ids import ContentId, PackId
+from imgrepl.model.proof import Proof, ProofLevel
+from imgrepl.model.region import Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairOutcome:
+    """What a repair did. `beyond` are faults that no healthy copy was found for, with the reason."""
+
+    verdicts: tuple[ReplicaHealth, ...]
+    mended: tuple[Fault, ...]
+    beyond: tuple[Fault, ...]
+
+
+def repair_version(
+    engine: Engine, lease: Lease, version: ImageVersion, parts: Sequence[RegionPart]
+) -> RepairOutcome:
+    """Reads every replica in `parts` deeply, mends each fault from any healthy place, and seals again.
+
+    A damaged object is not overwritten: the pack gets a new generation and the old object is left to the collector, so
+    that a reader never meets a half-mended one.
+    """
+    verdicts = verify_version(engine, version, parts, deep=True)
+    mended: list[Fault] = []
+    beyond: list[Fault] = []
+    for part, place_faults in _by_part(parts, verdicts):
+        reporter = Reporter(engine, "repair", part.region)
+        with reporter:
+            reporter.begin(items_total=len(place_faults))
+            for fault in place_faults:
+                check_stop(engine.stop)
+                try:
+                    _mend(engine, lease, version, fault)
+                    mended.append(fault)
+                except (Corrupt, NotFound, Unavailable) as error:
+                    beyond.append(fault._replace(reason=f"{fault.reason}; {_why(error)}"))
+        if not any(fault.place in part.all_places for fault in beyond):
+            sealer.seal_region(engine, version, part.all_places)
+    return RepairOutcome(
+        verdicts=tuple(_after(verdict, mended, beyond) for verdict in verdicts),
+        mended=tuple(mended),
+        beyond=tuple(beyond),
+    )
+
+
+def _by_part(
+    parts: Sequence[RegionPart], verdicts: Sequence[ReplicaHealth]
+) -> list[tuple[RegionPart, list[Fault]]]:
+    faults: dict[str, dict[tuple[str, str], Fault]] = {part.region: {} for part in parts}
+    for verdict in verdicts:
+        for fault in verdict.faults:
+            faults[verdict.region][fault.place.name, fault.key] = fault
+    return [(part, list(faults[part.region].values())) for part in parts if faults[part.region]]
+
+
+def _mend(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> None:
+    if fault.pack_id is not None:
+        _mend_pack(engine, lease, fault.place, fault.pack_id)
+        return
+    parsed = keys.parse_manifest_key(fault.key)
+    assert parsed is not None, "a fault without a pack is a manifest's"
+    _mend_manifest(engine, fault.place, parsed.content_id)
+
+
+def _mend_pack(engine: Engine, lease: Lease, place: Place, pack_id: PackId) -> None:
+    body = _healthy_body(engine, pack_id, place)
+    with engine.index.begin() as tx:
+        row = packs.intend(tx, lease.operation.id, place.id, pack_id, len(body))
+    if row.state == packs.PRESENT:
+        return
+    key = keys.pack_key(pack_id, row.generation)
+    put_pack(engine.stores.of(place), key, pack_id, body)
+    with engine.index.begin() as tx:
+        proof = Proof(ProofLevel.PUT_CHECKSUM, engine.clock.now())
+        packs.confirm(tx, place.id, pack_id, proof)
+
+
+def _healthy_body(engine: Engine, pack_id: PackId, but: Place) -> bytes:
+    """The pack from any other place; those in the same region first."""
+    failure: ImgreplError | None = None
+    for place in _other_holders(engine, pack_id, but):
+        try:
+            return read_whole_pack(engine, place, pack_id)
+        except (Corrupt, NotFound, Unavailable) as error:
+            failure = error
+    raise failure or Corrupt(
+        f"no other place has a healthy copy of pack {pack_id}",
+        code="PackLost",
+        target=pack_id,
+        hint="publish the version's source again as another version: its chunks mend the pack",
+    )
+
+
+def _other_holders(engine: Engine, pack_id: PackId, but: Place) -> list[Place]:
+    with engine.index.read() as tx:
+        rows = packs.holders(tx, [pack_id]).get(pack_id, [])
+        found = [place_rows.get(tx, row.place_id) for row in rows if row.place_id != but.id]
+    return sorted(found, key=lambda place: (place.region != but.region, place.id))
+
+
+def _mend_manifest(engine: Engine, place: Place, content_id: ContentId) -> None:
+    """Writes the manifest again from another place; the object is replaced, its content is fixed."""
+    with engine.index.read() as tx:
+        others = [other for other in place_rows.list_all(tx) if other.id != place.id]
+    manifest = read_manifest(engine, content_id, others)
+    sealer.replace_manifest(engine, place, manifest)
+
+
+def _after(
+    verdict: ReplicaHealth, mended: Sequence[Fault], beyond: Sequence[Fault]
+) -> ReplicaHealth:
+    lost = {(fault.place.id, fault.key): fault for fault in beyond}
+    left = tuple(
+        lost[fault.place.id, fault.key]
+        for fault in verdict.faults
+        if (fault.place.id, fault.key) in lost
+    )
+    if not left and mended:
+        return replace(verdict, health=Health.HEALTHY, faults=())
+    return replace(verdict, faults=left)
+
+
+def _why(error: ImgreplError) -> str:
+    return f"{error.code}: {error.message}"

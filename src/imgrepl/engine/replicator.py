@@ -1,0 +1,255 @@
+"""Stages 6 to 9: a committed version reaches every place of every region it is published to.
+
+Each region goes its own way: it is prepared, filled, sealed and published as soon as its packs are there, or it fails with
+its reason, and neither waits for another.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from imgrepl.engine import places, resume, sealer
+from imgrepl.engine.context import Engine
+from imgrepl.engine.executor import PackMover
+from imgrepl.engine.fanout import Fanout, reason
+from imgrepl.engine.lease import Lease
+from imgrepl.engine.pack_reading import read_whole_pack
+from imgrepl.engine.planner import plan_replication
+from imgrepl.engine.reporting import Reporter
+from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
+from imgrepl.gallery import contents, operations, packs, replicas, versions
+from imgrepl.gallery import places as place_rows
+from imgrepl.gallery import regions as region_rows
+from imgrepl.model.events import Notice
+from imgrepl.model.gallery import ImageVersion, VersionId
+from imgrepl.model.ids import PackId, PlaceId
+from imgrepl.model.plan import PackMove, ReplicationPlan
+from imgrepl.model.region import Place, roles_of
+from imgrepl.model.replica import Replica, ReplicaState
+
+_ROWS_INTERVAL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionPart:
+    """What one region gets: its replicas and, in their order, the places each stands in."""
+
+    region: str
+    replicas: tuple[Replica, ...]
+    places: tuple[tuple[Place, ...], ...]
+
+    @property
+    def all_places(self) -> list[Place]:
+        """Every place, the first replica's first."""
+        return list({place.id: place for group in self.places for place in group}.values())
+
+
+def region_parts(engine: Engine, version_id: VersionId) -> list[RegionPart]:
+    """The regions of a version with the places their replicas stand in; makes rows for new places."""
+    with engine.index.begin() as tx:
+        by_region: dict[str, list[Replica]] = {}
+        for replica in replicas.of_version(tx, version_id):
+            by_region.setdefault(replica.region, []).append(replica)
+        parts = []
+        for name, group in by_region.items():
+            region = region_rows.get(tx, name)
+            placed = tuple(
+                tuple(
+                    place_rows.ensure(tx, region, role, replica.number)
+                    for role in roles_of(replica.storage_account_type)
+                )
+                for replica in group
+            )
+            parts.append(RegionPart(region=name, replicas=tuple(group), places=placed))
+        return parts
+
+
+def plan_version(
+    engine: Engine,
+    version: ImageVersion,
+    parts: Sequence[RegionPart],
+    trusted: set[tuple[PlaceId, PackId]],
+) -> tuple[ReplicationPlan, dict[PlaceId, Place]]:
+    """What is missing where, from the rows alone, and every place that the plan names."""
+    targets = [place for part in parts for place in part.all_places]
+    with engine.index.read() as tx:
+        by_id = {place.id: place for place in place_rows.list_all(tx)}
+        needed = contents.packs_of(tx, version.content_ids)
+        holders = packs.holders(tx, needed)
+    holding = {pack_id: [by_id[row.place_id] for row in rows] for pack_id, rows in holders.items()}
+    sizes = {pack_id: rows[0].pack_bytes for pack_id, rows in holders.items() if rows}
+    plan = plan_replication(
+        {pack_id: sizes.get(pack_id, 0) for pack_id in needed},
+        targets,
+        holding,
+        home_region=version.location,
+        trusted=trusted,
+    )
+    return plan, by_id
+
+
+def replicate(
+    engine: Engine,
+    lease: Lease,
+    version: ImageVersion,
+    *,
+    trusted: set[tuple[PlaceId, PackId]],
+    only: set[str] | None = None,
+) -> dict[str, str]:
+    """Brings `version` to its regions (those in `only`, when given); gives the failed ones and why.
+
+    Raises `Interrupted` when asked to stop; what is durable by then is found again by the next attempt.
+    """
+    parts = [
+        part for part in region_parts(engine, version.id) if only is None or part.region in only
+    ]
+    plan, by_id = plan_version(engine, version, parts, trusted)
+    mover = PackMover(engine, lease.operation.id, by_id, plan.moves)
+    work = _RegionWork(engine, lease, version, parts, mover)
+    fanout = Fanout(work, engine.options, engine.clock, engine.stop, mover.regions_of)
+    with engine.index.begin() as tx:
+        operations.assert_held(tx, lease.operation.id, lease.fence)
+        versions.set_state(tx, version.id, version.updating_state)
+    work.begin(plan)
+    try:
+        errors = fanout.run(plan.moves, [part.region for part in parts])
+    finally:
+        for part in parts:
+            mover.confirm(part.region)
+    for region in fanout.detached:
+        text = f"{region} was slower than the others and was served apart"
+        engine.events(Notice(level="warning", text=text, subject=region))
+    failures = {region: reason(error) for region, error in errors.items()}
+    for region, why in failures.items():
+        work.failed(region, why)
+    return failures
+
+
+class _RegionWork:
+    """What the fan-out does for each region. Called from the threads of all lanes."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        lease: Lease,
+        version: ImageVersion,
+        parts: Sequence[RegionPart],
+        mover: PackMover,
+    ) -> None:
+        self._engine = engine
+        self._lease = lease
+        self._version = version
+        self._parts = {part.region: part for part in parts}
+        self._mover = mover
+        self._reporters = {
+            part.region: Reporter(engine, "replicate", part.region) for part in parts
+        }
+        self._ready: set[str] = set()
+        self._locks = {part.region: threading.Lock() for part in parts}
+        self._told: dict[str, float] = {}
+        self._totals: dict[PlaceId, int] = {}
+
+    def begin(self, plan: ReplicationPlan) -> None:
+        """Marks every replica as replicating and says how much each region will get."""
+        for move in plan.moves:
+            for target in move.targets():
+                self._totals[target] = self._totals.get(target, 0) + move.pack_bytes
+        for part in self._parts.values():
+            self._write_replicas(part, ReplicaState.REPLICATING)
+            total = sum(self._totals.get(place.id, 0) for place in part.all_places)
+            self._reporters[part.region].begin(total)
+
+    def read(self, move: PackMove) -> bytes:
+        """The pack from the place that the plan names, else from any other holder."""
+        try:
+            return self._mover.read(move)
+        except (Corrupt, NotFound, Unavailable) as error:
+            return self._read_elsewhere(move, region=None, error=error)
+
+    def read_apart(self, move: PackMove, region: str) -> bytes:
+        """The pack for one region, from whichever holder is nearest to it by now."""
+        return self._read_elsewhere(move, region=region, error=None)
+
+    def _read_elsewhere(
+        self, move: PackMove, *, region: str | None, error: ImgreplError | None
+    ) -> bytes:
+        for place in self._holders(move.pack_id, region):
+            if error is not None and place.id == move.read_from:
+                continue
+            try:
+                return read_whole_pack(self._engine, place, move.pack_id)
+            except (Corrupt, NotFound, Unavailable) as failure:
+                error = error or failure
+        raise error or NotFound(
+            f"no place has pack {move.pack_id}", code="PackLost", target=move.pack_id
+        )
+
+    def _holders(self, pack_id: PackId, region: str | None) -> list[Place]:
+        with self._engine.index.read() as tx:
+            rows = packs.holders(tx, [pack_id]).get(pack_id, [])
+            found = [place_rows.get(tx, row.place_id) for row in rows]
+        return sorted(
+            found, key=lambda p: (p.region != region, p.region == self._version.location, p.id)
+        )
+
+    def deliver(self, region: str, move: PackMove, body: bytes | None) -> None:
+        """Gives the region its part of a pack, preparing its places first."""
+        self._prepare(region)
+        self._mover.deliver(region, move, body)
+        part = self._parts[region]
+        done = sum(self._mover.done_bytes[place.id] for place in part.all_places)
+        self._reporters[region].advance(done)
+        now = self._engine.clock.monotonic()
+        if now - self._told.get(region, 0.0) >= _ROWS_INTERVAL_SECONDS:
+            self._told[region] = now
+            self._write_replicas(part, ReplicaState.REPLICATING)
+
+    def region_delivered(self, region: str) -> None:
+        """All packs are there: seals every place, writes the records, publishes the replicas."""
+        self._prepare(region)
+        self._mover.confirm(region)
+        part = self._parts[region]
+        proof = sealer.seal_region(self._engine, self._version, part.all_places)
+        with self._engine.index.begin() as tx:
+            operations.assert_held(tx, self._lease.operation.id, self._lease.fence)
+            for replica in part.replicas:
+                replicas.set_state(
+                    tx,
+                    self._version.id,
+                    region,
+                    replica.number,
+                    state=ReplicaState.COMPLETED,
+                    detail="",
+                    proof=proof.level,
+                    verified_at=proof.at,
+                )
+        self._reporters[region].end("Completed")
+
+    def failed(self, region: str, why: str) -> None:
+        """The region's replicas say that they failed, and why."""
+        self._write_replicas(self._parts[region], ReplicaState.FAILED, why)
+        self._reporters[region].end("Failed", why)
+
+    def _prepare(self, region: str) -> None:
+        with self._locks[region]:
+            if region in self._ready:
+                return
+            within = self._parts[region].all_places
+            for place in within:
+                places.prepare(self._engine, place)
+            resume.settle_intents(self._engine, self._lease.operation.id, within)
+            self._ready.add(region)
+
+    def _write_replicas(self, part: RegionPart, state: ReplicaState, detail: str = "") -> None:
+        with self._engine.index.begin() as tx:
+            for replica, group in zip(part.replicas, part.places, strict=True):
+                replicas.set_state(
+                    tx,
+                    self._version.id,
+                    part.region,
+                    replica.number,
+                    state=state,
+                    detail=detail,
+                    bytes_done=sum(self._mover.done_bytes[place.id] for place in group),
+                    bytes_total=sum(self._totals.get(place.id, 0) for place in group),
+                )

@@ -1,0 +1,215 @@
+"""Stages 5, 8 and 9: manifest, home record (the commit), seals.
+
+Write orders of the format: all packs before the manifest, the manifest before the record; the home region's record is the
+commit, and the row follows it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from imgrepl.engine import records
+from imgrepl.engine.context import Engine
+from imgrepl.engine.exporter import read_manifest
+from imgrepl.engine.lease import Lease
+from imgrepl.errors import Conflict, Corrupt
+from imgrepl.gallery import contents, operations, packs, versions
+from imgrepl.gallery import places as place_rows
+from imgrepl.layout import keys
+from imgrepl.layout.manifest import encode_manifest
+from imgrepl.layout.seals import Seal, encode_seal
+from imgrepl.model.gallery import ImageVersion, VersionDisk, VersionId
+from imgrepl.model.ids import ContentId, PackId
+from imgrepl.model.manifest import Manifest
+from imgrepl.model.proof import Proof, ProofLevel
+from imgrepl.model.region import Place
+from imgrepl.store.protocols import Store
+
+_GENERATIONS_TRIED = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestedDisk:
+    """What became of one disk. `manifest` is of packs that are all in the home place."""
+
+    lun: int | None
+    format: str
+    manifest: Manifest
+    sha256: str | None
+
+
+def commit(
+    engine: Engine, lease: Lease, version_id: VersionId, home: Place, disks: Sequence[IngestedDisk]
+) -> ImageVersion:
+    """Makes a staged version the version: from here on its content is its own for good.
+
+    Raises `Conflict`: `OperationLost` when somebody else took over, `PacksNotLive` when a pack was collected meanwhile.
+    """
+    for disk in disks:
+        _put_home_manifest(engine, home, disk.manifest)
+    with engine.index.begin() as tx:
+        operations.assert_held(tx, lease.operation.id, lease.fence)
+        staged = versions.get(tx, version_id)
+        by_lun = {disk.lun: disk for disk in disks}
+        versions.set_disks(tx, version_id, [_found(d, by_lun[d.lun]) for d in staged.disks])
+        revision = versions.next_revision(tx, version_id)
+        version = replace(
+            versions.get(tx, version_id),
+            committed=True,
+            revision=revision,
+            published_at=engine.clock.now(),
+        )
+        lost = versions.lost_packs(tx, version_id)
+    if lost:
+        raise Conflict(
+            f"{len(lost)} packs of {version_id} are gone from {home.name}",
+            code="PacksNotLive",
+            target=str(version_id),
+            hint="run the same command again",
+        )
+    records.put_version(engine, version, home.region)
+    with engine.index.begin() as tx:
+        operations.assert_held(tx, lease.operation.id, lease.fence)
+        assert version.published_at is not None
+        versions.commit(tx, version_id, version.published_at, revision)
+    return version
+
+
+def seal_region(engine: Engine, version: ImageVersion, within: Sequence[Place]) -> Proof:
+    """Writes what makes each place whole by itself: manifests, then seals, then the records.
+
+    Gives the weakest proof among the packs. Raises `Conflict` (`PacksNotLive`) when a place lacks a pack after all.
+    """
+    proofs = []
+    for place in within:
+        for content_id in version.content_ids:
+            proofs.append(_seal_content(engine, version, place, content_id))
+    if within:
+        records.put_hierarchy(engine, version, within[0].region)
+    weakest = min((proof.level for proof in proofs), default=ProofLevel.FULL_READ)
+    return Proof(weakest, engine.clock.now())
+
+
+def replace_manifest(engine: Engine, place: Place, manifest: Manifest) -> None:
+    """Writes a damaged or missing manifest of `place` again."""
+    with engine.index.read() as tx:
+        row = contents.get(tx, manifest.content_id)
+    assert row is not None, "a manifest that is mended is known"
+    key = keys.manifest_key(manifest.content_id, row.generation)
+    engine.stores.of(place).put(key, encode_manifest(manifest))
+
+
+def _put_home_manifest(engine: Engine, home: Place, manifest: Manifest) -> None:
+    """Makes the content known and its manifest durable at home; one that is known stays as it is."""
+    with engine.index.read() as tx:
+        known = contents.get(tx, manifest.content_id)
+        named = contents.packs_of(tx, [manifest.content_id])
+        present = packs.present_in(tx, home.id, named)
+    store = engine.stores.of(home)
+    generation = known.generation if known is not None else 0
+    if known is not None and set(present) == set(named):
+        _put_manifest(store, _existing(engine, manifest.content_id, manifest), generation)
+        return
+    if known is not None:
+        generation += 1
+    for attempt in range(generation, generation + _GENERATIONS_TRIED):
+        if _put_manifest(store, manifest, attempt):
+            with engine.index.begin() as tx:
+                contents.add(tx, manifest, attempt)
+            return
+    raise Conflict(
+        f"{store.url} holds {_GENERATIONS_TRIED} other manifests of {manifest.content_id}",
+        code="ManifestExists",
+        target=manifest.content_id,
+    )
+
+
+def _existing(engine: Engine, content_id: ContentId, fallback: Manifest) -> Manifest:
+    """The manifest that the content already has; every place gets the same bytes."""
+    with engine.index.read() as tx:
+        sealed = contents.sealed_places(tx, content_id)
+        sources = [place_rows.get(tx, place_id) for place_id in sealed]
+    return read_manifest(engine, content_id, sources) if sources else fallback
+
+
+def _put_manifest(store: Store, manifest: Manifest, generation: int) -> bool:
+    """Whether the manifest is there afterwards: False when another one has its key."""
+    key = keys.manifest_key(manifest.content_id, generation)
+    body = encode_manifest(manifest)
+    try:
+        store.put(key, body, if_absent=True)
+    except Conflict:
+        return store.get(key) == body
+    return True
+
+
+def _seal_content(
+    engine: Engine, version: ImageVersion, place: Place, content_id: ContentId
+) -> Proof:
+    with engine.index.read() as tx:
+        row = contents.get(tx, content_id)
+        named = contents.packs_of(tx, [content_id])
+        present = packs.present_in(tx, place.id, named)
+        sealed = contents.sealed_in(tx, place.id, [content_id])
+    assert row is not None, "a committed version's contents are known"
+    proof = _weakest(engine, place, named, present)
+    if content_id in sealed:
+        return proof
+    store = engine.stores.of(place)
+    manifest = read_manifest(engine, content_id, _manifest_sources(engine, version, place))
+    if not _put_manifest(store, manifest, row.generation):
+        raise Corrupt(
+            f"{store.url} holds another manifest of {content_id}",
+            code="ManifestDamaged",
+            target=content_id,
+            hint="run `imgrepl image-version repair`",
+        )
+    with engine.index.begin() as tx:
+        revision = contents.next_seal_revision(tx, place.id, content_id)
+    seal = Seal(content_id=content_id, revision=revision, proof=proof)
+    store.put(keys.seal_key(content_id, revision), encode_seal(seal), if_absent=True)
+    with engine.index.begin() as tx:
+        contents.set_sealed(tx, place.id, content_id, revision, proof)
+    return proof
+
+
+def _weakest(
+    engine: Engine,
+    place: Place,
+    named: dict[PackId, int],
+    present: dict[PackId, packs.PlacePack],
+) -> Proof:
+    lacking = named.keys() - present.keys()
+    if lacking:
+        raise Conflict(
+            f"{place.name} lacks {len(lacking)} of {len(named)} packs",
+            code="PacksNotLive",
+            details=sorted(lacking)[:10],
+            hint="run `imgrepl image-version retry`",
+        )
+    levels = [row.proof.level for row in present.values() if row.proof is not None]
+    return Proof(min(levels, default=ProofLevel.FULL_READ), engine.clock.now())
+
+
+def _manifest_sources(engine: Engine, version: ImageVersion, place: Place) -> list[Place]:
+    """Where a manifest may be read: the home region first, then wherever the content is sealed."""
+    with engine.index.read() as tx:
+        at_home = place_rows.of_region(tx, version.location)
+        sealed = {
+            place_id for c in version.content_ids for place_id in contents.sealed_places(tx, c)
+        }
+        others = [place_rows.get(tx, place_id) for place_id in sorted(sealed)]
+    found = {candidate.id: candidate for candidate in [*at_home, *others, place]}
+    return list(found.values())
+
+
+def _found(staged: VersionDisk, disk: IngestedDisk) -> VersionDisk:
+    return replace(
+        staged,
+        format=disk.format,
+        provisioned_bytes=disk.manifest.size_bytes,
+        occupied_bytes=disk.manifest.occupied_bytes,
+        stored_bytes=disk.manifest.stored_bytes,
+        content_id=disk.manifest.content_id,
+        chunks=disk.manifest.chunks,
+        sha256=disk.sha256,
+    )

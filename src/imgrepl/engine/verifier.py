@@ -1,0 +1,240 @@
+"""Stage 8, asked again: is every replica what it was, by the store's word or by reading all of it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from imgrepl.engine.context import Engine
+from imgrepl.engine.pack_reading import set_damaged
+from imgrepl.engine.replicator import RegionPart
+from imgrepl.engine.reporting import Reporter
+from imgrepl.engine.stopping import check_stop
+from imgrepl.errors import Corrupt, ImgreplError, NotFound
+from imgrepl.gallery import contents, packs, replicas
+from imgrepl.gallery.packs import PlacePack
+from imgrepl.layout import keys
+from imgrepl.layout.manifest import decode_manifest
+from imgrepl.layout.pack import verify_pack
+from imgrepl.model.gallery import ImageVersion
+from imgrepl.model.ids import PackId
+from imgrepl.model.proof import Proof, ProofLevel
+from imgrepl.model.region import Place
+from imgrepl.model.replica import Replica, ReplicaState
+from imgrepl.store.protocols import Reads
+
+
+class Health(StrEnum):
+    """What a verification found of one replica."""
+
+    HEALTHY = "healthy"
+    DAMAGED = "damaged"
+    MISSING = "missing"
+
+
+class Fault(NamedTuple):
+    """One object that is not what it should be. `pack_id` is None for a manifest."""
+
+    place: Place
+    key: str
+    pack_id: PackId | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicaHealth:
+    """One replica's verdict; `packs` and `bytes` are what was looked at."""
+
+    region: str
+    number: int
+    health: Health
+    packs: int
+    bytes: int
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Finding:
+    """What was found of the packs of one place."""
+
+    packs: int
+    bytes: int
+    faults: list[Fault]
+
+
+def verify_version(
+    engine: Engine, version: ImageVersion, parts: Sequence[RegionPart], *, deep: bool
+) -> list[ReplicaHealth]:
+    """Verifies each replica in `parts`, in order.
+
+    Shallow: each object is present, has its size and, where the store states one, its checksum; no content is read. Deep:
+    every byte is read, every digest computed, every chunk decoded. What is proven and what is damaged is recorded.
+    """
+    verdicts = []
+    for part in parts:
+        reporter = Reporter(engine, "verify", part.region)
+        with reporter:
+            sizes = _pack_sizes(engine, version)
+            places = len(part.all_places)
+            reporter.begin(places * sum(sizes.values()), places * len(sizes))
+            for replica, group in zip(part.replicas, part.places, strict=True):
+                verdicts.append(_verify_replica(engine, version, replica, group, reporter, deep))
+    return verdicts
+
+
+def _pack_sizes(engine: Engine, version: ImageVersion) -> dict[PackId, int]:
+    with engine.index.read() as tx:
+        return contents.pack_bytes_of(tx, contents.packs_of(tx, version.content_ids))
+
+
+def _verify_replica(  # noqa: PLR0913 - one replica, and how to look at it
+    engine: Engine,
+    version: ImageVersion,
+    replica: Replica,
+    group: Sequence[Place],
+    reporter: Reporter,
+    deep: bool,  # noqa: FBT001
+) -> ReplicaHealth:
+    findings = [_verify_place(engine, version, place, reporter, deep) for place in group]
+    faults = tuple(fault for finding in findings for fault in finding.faults)
+    level = ProofLevel.FULL_READ if deep else ProofLevel.SIZE
+    looked_at = sum(finding.packs for finding in findings)
+    if not faults and replica.state is ReplicaState.COMPLETED:
+        with engine.index.begin() as tx:
+            replicas.set_state(
+                tx,
+                version.id,
+                replica.region,
+                replica.number,
+                state=ReplicaState.COMPLETED,
+                proof=level,
+                verified_at=engine.clock.now(),
+            )
+    return ReplicaHealth(
+        region=replica.region,
+        number=replica.number,
+        health=_health(faults, looked_at),
+        packs=looked_at,
+        bytes=sum(finding.bytes for finding in findings),
+        faults=faults,
+    )
+
+
+def _health(faults: Sequence[Fault], packs_expected: int) -> Health:
+    if not faults:
+        return Health.HEALTHY
+    absent = [fault for fault in faults if fault.reason == _MISSING]
+    return Health.MISSING if len(absent) >= packs_expected > 0 else Health.DAMAGED
+
+
+_MISSING = "it is missing"
+
+
+def _verify_place(
+    engine: Engine,
+    version: ImageVersion,
+    place: Place,
+    reporter: Reporter,
+    deep: bool,  # noqa: FBT001
+) -> _Finding:
+    sizes = _pack_sizes(engine, version)
+    with engine.index.read() as tx:
+        rows = packs.live_in(tx, place.id, sizes)
+    store = engine.stores.of(place)
+    check = _read_pack(engine) if deep else _head_pack
+    threads = engine.options.downloads_in_flight if deep else engine.options.heads_in_flight
+
+    def look(pack_id: PackId) -> ProofLevel | Fault:
+        check_stop(engine.stop)
+        row = rows.get(pack_id)
+        if row is None:
+            return Fault(place, keys.pack_key(pack_id, 0), pack_id, _MISSING)
+        outcome = _outcome(place, row, lambda: check(store, row))
+        reporter.add(row.pack_bytes)
+        return outcome
+
+    with ThreadPoolExecutor(threads, "verify") as pool:
+        outcomes = dict(zip(sizes, pool.map(look, sizes), strict=True))
+    faults = [outcome for outcome in outcomes.values() if isinstance(outcome, Fault)]
+    _record(engine, place, outcomes)
+    faults += _manifest_faults(engine, version, place, deep)
+    return _Finding(packs=len(sizes), bytes=sum(sizes.values()), faults=faults)
+
+
+def _outcome(place: Place, row: PlacePack, check: Callable[[], ProofLevel]) -> ProofLevel | Fault:
+    try:
+        return check()
+    except NotFound:
+        reason = _MISSING
+    except Corrupt as error:
+        reason = error.message
+    return Fault(place, keys.pack_key(row.pack_id, row.generation), row.pack_id, reason)
+
+
+def _head_pack(store: Reads, row: PlacePack) -> ProofLevel:
+    info = store.head(keys.pack_key(row.pack_id, row.generation))
+    if info.size_bytes != row.pack_bytes:
+        raise Corrupt(f"it has {info.size_bytes} bytes instead of {row.pack_bytes}")
+    if info.sha256 is None:
+        return ProofLevel.SIZE
+    if info.sha256 != bytes.fromhex(row.pack_id):
+        raise Corrupt("the store states another SHA-256 for it")
+    return ProofLevel.SIZE
+
+
+def _read_pack(engine: Engine) -> Callable[[Reads, PlacePack], ProofLevel]:
+    def check(store: Reads, row: PlacePack) -> ProofLevel:
+        body = store.get(keys.pack_key(row.pack_id, row.generation))
+        verify_pack(body, row.pack_id, engine.domain.chunk_key)
+        return ProofLevel.FULL_READ
+
+    return check
+
+
+def _record(engine: Engine, place: Place, outcomes: dict[PackId, ProofLevel | Fault]) -> None:
+    now = engine.clock.now()
+    proofs = [(p, Proof(o, now)) for p, o in outcomes.items() if not isinstance(o, Fault)]
+    with engine.index.begin() as tx:
+        packs.record_proofs(tx, place.id, proofs)
+    for pack_id, outcome in outcomes.items():
+        if isinstance(outcome, Fault):
+            set_damaged(engine, place, pack_id, outcome.reason)
+
+
+def _manifest_faults(
+    engine: Engine,
+    version: ImageVersion,
+    place: Place,
+    deep: bool,  # noqa: FBT001
+) -> Iterable[Fault]:
+    with engine.index.read() as tx:
+        rows = [contents.get(tx, content_id) for content_id in version.content_ids]
+    store = engine.stores.of(place)
+    for row in rows:
+        assert row is not None, "a committed version's contents are known"
+        key = keys.manifest_key(row.content_id, row.generation)
+        try:
+            if deep:
+                decode_manifest(store.get(key), row.content_id)
+            else:
+                store.head(key)
+        except (Corrupt, NotFound) as error:
+            reason = _MISSING if isinstance(error, NotFound) else error.message
+            yield Fault(place, key, None, reason)
+
+
+def unreachable(error: ImgreplError, part: RegionPart) -> list[ReplicaHealth]:
+    """The verdict on a region that did not answer at all."""
+    fault = Fault(part.all_places[0], "", None, f"{error.code}: {error.message}")
+    return [
+        ReplicaHealth(
+            region=part.region,
+            number=replica.number,
+            health=Health.MISSING,
+            packs=0,
+            bytes=0,
+            faults=(fault,),
+        )
+        for replica in part.replicas
+    ]

@@ -1,0 +1,44 @@
+"""How one resource is named in another's text or JSON."""
+
+from collections.abc import Mapping
+
+from imgrepl.errors import Invalid
+from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId, VersionName
+
+
+def version_id_to_json(version: VersionId) -> dict[str, str]:
+    """A version's id, for an operation's request."""
+    return {
+        "subscription": version.gallery.subscription,
+        "group": version.gallery.group,
+        "gallery": version.gallery.gallery,
+        "definition": version.definition.definition,
+        "version": str(version.version),
+    }
+
+
+def version_id_of_json(value: Mapping[str, str]) -> VersionId:
+    """Back from `version_id_to_json`."""
+    gallery = GalleryId(
+        subscription=value["subscription"], group=value["group"], gallery=value["gallery"]
+    )
+    return gallery.definition(value["definition"]).version(VersionName.parse(value["version"]))
+
+
+def parse_version_reference(text: str) -> tuple[DefinitionId, str]:
+    """Reads `[SUBSCRIPTION/][GROUP/]GALLERY/NAME/VERSION`; the version may be `latest`.
+
+    Raises `Invalid` (`InvalidVersionReference`).
+    """
+    parts = text.split("/")
+    if not 3 <= len(parts) <= 5 or not all(parts):
+        raise Invalid(
+            f"{text!r} names no version: imgrepl:[SUBSCRIPTION/][GROUP/]GALLERY/NAME/VERSION",
+            code="InvalidVersionReference",
+            target=text,
+        )
+    *above, gallery, definition, version = parts
+    group = above[-1] if above else "default"
+    subscription = above[-2] if len(above) > 1 else "default"
+    owner = GalleryId(subscription=subscription, group=group, gallery=gallery)
+    return owner.definition(definition), version
