@@ -8,7 +8,7 @@ from imgrepl.errors import ImgreplError
 
 @dataclass(frozen=True)
 class Answer:
-    """A result of JSON values.
+    """A result: JSON values, or values of the model, which become JSON when they are written.
 
     `columns` maps a table's headings to JMESPath expressions over one row; None shows every field.
     `error` is raised after the value was written, for results that are a verdict as well: the

@@ -53,6 +53,8 @@ def build(style: _ErrorStyle | None = None) -> App:
     for noun in NOUNS:
         app.command(f"imgrepl.cli.{noun.module}:app", name=noun.name)
 
+    app.meta.suppress_keyboard_interrupt = False
+
     @app.meta.default
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],

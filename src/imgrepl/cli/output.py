@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 from imgrepl.cli.answer import Answer
+from imgrepl.cli.plain import plain
 from imgrepl.cli.rows import Columns, cells, columns_of, rows_of
 from imgrepl.errors import UsageError
 
@@ -65,13 +66,14 @@ def write(answer: Answer, form: OutputFormat, query: Query | None, stream: TextI
 
     A query's result is shown with its own fields as the columns of a table.
     """
-    value = answer.value if query is None else query(answer.value)
+    value = plain(answer.value)
+    value = value if query is None else query(value)
     columns = answer.columns if query is None else None
     match form:
         case OutputFormat.JSON:
             stream.write(json.dumps(value, indent=2) + "\n")
         case OutputFormat.JSONL:
-            items = value if isinstance(value, list | tuple) else [value]
+            items = value if isinstance(value, list) else [value]
             stream.writelines(json.dumps(item, separators=(",", ":")) + "\n" for item in items)
         case OutputFormat.YAML:
             stream.write(_yaml(value))
@@ -88,8 +90,7 @@ def write(answer: Answer, form: OutputFormat, query: Query | None, stream: TextI
 def _yaml(value: object) -> str:
     import yaml
 
-    plain = json.loads(json.dumps(value))
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, explicit_end=False)
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, explicit_end=False)
 
 
 _TSV_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"})
@@ -101,7 +102,7 @@ def _write_tsv(value: object, columns: Columns | None, stream: TextIO) -> None:
         if isinstance(row, Mapping):
             values = cells(row, columns or columns_of([row]))
         else:
-            values = list(row) if isinstance(row, list | tuple) else [row]
+            values = list(row) if isinstance(row, list) else [row]
         stream.write("\t".join(_tsv_cell(cell) for cell in values) + "\n")
 
 

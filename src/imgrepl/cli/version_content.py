@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.options import DefinitionOptions, VersionOptions, choice, option
+from imgrepl.cli.plain import plain
 from imgrepl.cli.run import Injected
 from imgrepl.errors import Corrupt, UsageError
 from imgrepl.model.gallery import VersionName
@@ -145,10 +146,9 @@ def verify(
     away; 130 interrupted.
     """
     from imgrepl.actions import verifying
-    from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        report = shapes.verification(verifying.verify(ctx, options.version_id, region, deep))
+        report = plain(verifying.verify(ctx, options.version_id, region, deep))
     return Answer(report, REPLICA_COLUMNS, _damage(report["replicas"]))
 
 
@@ -179,8 +179,7 @@ def repair(*, options: VersionOptions, region: RegionText = None, run: Injected)
     7 an endpoint stayed away; 130 interrupted.
     """
     from imgrepl.actions import verifying
-    from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        report = shapes.verification(verifying.repair(ctx, options.version_id, region))
+        report = plain(verifying.repair(ctx, options.version_id, region))
     return Answer(report, REPLICA_COLUMNS, _damage(report["replicas"]))

@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+from imgrepl.actions.version_requests import CreateVersion, UpdateVersion
 from imgrepl.cli.options import (
     DefinitionOptions,
     DryRun,
@@ -25,9 +26,6 @@ from imgrepl.errors import UsageError
 from imgrepl.model.gallery import SafetyProfile, VersionId
 from imgrepl.model.region import StorageAccountType
 from imgrepl.model.waiting import WAIT_FOR_NOTHING, WaitFor
-
-if TYPE_CHECKING:
-    from imgrepl.actions.versions import CreateVersion, UpdateVersion
 
 _LUN_FILE = re.compile(r"([0-9]{1,3})=(.+)", re.DOTALL)
 _OS_FILE = re.compile(r"os=(.+)", re.DOTALL)
@@ -217,9 +215,8 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
         option("--estimate", text="A dry run that reads the format's tables only, no content."),
     ] = False
 
-    def request(self, version: VersionId) -> "CreateVersion":
+    def request(self, version: VersionId) -> CreateVersion:
         """What these options ask for, under the name `version`."""
-        from imgrepl.actions.versions import CreateVersion
         from imgrepl.azure import target_regions
 
         return CreateVersion(
@@ -272,9 +269,8 @@ class UpdateOptions(WaitOptions, VersionOptions):
     tags: Tags = None
     dry_run: DryRun = False
 
-    def request(self) -> "UpdateVersion":
+    def request(self) -> UpdateVersion:
         """The changes that these options ask for."""
-        from imgrepl.actions.versions import UpdateVersion
         from imgrepl.azure import target_regions
 
         return UpdateVersion(

@@ -1,0 +1,72 @@
+"""How a region's buckets are reached: options, and the endpoints they make."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from cyclopts import Parameter
+
+from imgrepl.cli.options import choice, option
+from imgrepl.errors import UsageError
+from imgrepl.model.region import Endpoint
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EndpointOptions:
+    """Where a bucket is and which credentials open it, by reference and never by value."""
+
+    endpoint: Annotated[
+        str | None, option("--endpoint", text="S3 endpoint; AWS if absent.", metavar="URL")
+    ] = None
+    profile: Annotated[
+        str | None, option("--profile", text="Profile of the AWS files.", metavar="NAME")
+    ] = None
+    credentials_file: Annotated[
+        str | None, option("--credentials-file", text="INI file of the AWS form.", metavar="FILE")
+    ] = None
+    credentials_env: Annotated[
+        str | None,
+        option(
+            "--credentials-env",
+            text="Read PREFIX_ACCESS_KEY_ID and PREFIX_SECRET_ACCESS_KEY when they are needed.",
+            metavar="PREFIX",
+        ),
+    ] = None
+    signing_region: Annotated[
+        str | None, option("--signing-region", text="Region in signatures.", metavar="REGION")
+    ] = None
+    addressing: Annotated[
+        str | None,
+        choice(
+            "--addressing", text="Where a bucket's name stands in a URL.", of=("path", "virtual")
+        ),
+    ] = None
+    ca_file: Annotated[
+        str | None, option("--ca-file", text="Certificates to trust, PEM.", metavar="FILE")
+    ] = None
+
+    def endpoint_of(self, url: str) -> Endpoint:
+        """The endpoint `url` names.
+
+        `s3://BUCKET[/PREFIX]` is at `--endpoint`; `http[s]://HOST:PORT/BUCKET[/PREFIX]` names its
+        own server, with the same credentials; `file:///PATH` is a directory. Raises `UsageError`
+        where credentials are named twice.
+        """
+        named = [word for word in (self.profile, self.credentials_file) if word]
+        if (self.credentials_env and named) or len(named) > 1:
+            raise UsageError("of --profile, --credentials-file and --credentials-env give one")
+        if url.startswith("file:"):
+            return Endpoint(url=url)
+        parts = urlsplit(url)
+        own_server = parts.scheme in {"http", "https"}
+        return Endpoint(
+            url=f"s3:/{parts.path}" if own_server else url,
+            endpoint_url=f"{parts.scheme}://{parts.netloc}" if own_server else self.endpoint,
+            profile=self.profile,
+            credentials_file=self.credentials_file,
+            credentials_env=self.credentials_env,
+            signing_region=self.signing_region,
+            addressing=self.addressing or "auto",
+            ca_file=self.ca_file,
+        )

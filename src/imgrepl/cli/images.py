@@ -1,0 +1,65 @@
+"""`imgrepl image`: a disk image, before it is published."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from imgrepl.cli.answer import Answer
+from imgrepl.cli.noun import noun
+from imgrepl.cli.options import option, options
+from imgrepl.cli.plain import plain
+from imgrepl.cli.run import Injected
+from imgrepl.errors import Invalid
+
+app = noun("image")
+
+
+@app.command
+def inspect(
+    file: Annotated[str, Parameter(help="A file, block device or s3://BUCKET/KEY.")],
+    /,
+    *,
+    parent: Annotated[
+        tuple[str, ...],
+        options("--parent", text="Files that may serve as parents.", metavar="FILE"),
+    ] = (),
+    sha256: Annotated[
+        bool, option("--sha256", text="Also digest the whole disk, as the guest sees it.")
+    ] = False,
+    ignore_checksum: Annotated[
+        bool, option("--ignore-checksum", text="Read a VHD although a checksum in it is wrong.")
+    ] = False,
+    size_from_geometry: Annotated[
+        bool, option("--size-from-geometry", text="A VHD is as large as its CHS geometry says.")
+    ] = False,
+    run: Injected,
+) -> Answer:
+    """Say what an image is: format, sizes, occupied bytes, holes, and what is wrong with it.
+
+    For example:
+
+        imgrepl image inspect debian.vhdx --sha256
+
+    Exit codes: 0 a gallery would take it; 3 no such file; 5 a gallery would refuse it, problems
+    on stdout.
+    """
+    from imgrepl.actions import images
+    from imgrepl.disks.options import OpenOptions
+
+    reading = OpenOptions(ignore_checksum=ignore_checksum, size_from_geometry=size_from_geometry)
+    with run.open() as ctx:
+        report = plain(images.inspect(ctx, file, parent, sha256, reading))
+    return Answer(report, error=_refusal(file, report))
+
+
+def _refusal(file: str, report: Mapping[str, Any]) -> Invalid | None:
+    refused = [entry for entry in report["problems"] if entry["severity"] == "refused"]
+    if not refused:
+        return None
+    return Invalid(
+        f"a gallery would refuse {file}: {refused[0]['message']}",
+        code=refused[0]["rule"],
+        target=file,
+        details=[f"{entry['rule']}: {entry['message']}" for entry in refused[1:]],
+    )

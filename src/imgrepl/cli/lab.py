@@ -1,0 +1,131 @@
+"""`imgrepl lab`: real S3 servers on this machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from imgrepl.cli.answer import Answer
+from imgrepl.cli.noun import noun
+from imgrepl.cli.options import choice, option, options
+from imgrepl.cli.run import Injected, Run
+from imgrepl.clock import SystemClock
+
+if TYPE_CHECKING:
+    from imgrepl.lab.lab import ServerStatus
+    from imgrepl.lab.state import LabServer
+
+app = noun("lab")
+
+COLUMNS = {
+    "Region": "region",
+    "Server": "server",
+    "State": "state",
+    "Endpoint": "endpointUrl",
+    "Bucket": "bucket",
+    "PID": "pid",
+}
+
+Folder = Annotated[
+    Path | None,
+    option("--dir", text="The lab's folder; in the state directory if absent.", metavar="DIR"),
+]
+
+
+def _folder(run: Run, folder: Path | None) -> Path:
+    return folder or run.settings.state_dir / "lab"
+
+
+@app.command
+def up(
+    *,
+    server: Annotated[
+        str | None, choice("--server", text="What serves the buckets.", of=("seaweedfs", "minio"))
+    ] = None,
+    regions: Annotated[
+        tuple[str, ...], options("--regions", text="Regions to serve.", metavar="REGION")
+    ] = (),
+    servers_per_region: Annotated[
+        int | None,
+        option("--servers-per-region", text="Servers that share a region's replicas.", metavar="N"),
+    ] = None,
+    folder: Folder = None,
+    run: Injected,
+) -> Answer:
+    """Start S3 servers, one or more a region, and register the regions in the index.
+
+    The servers are left running. Those that run already are kept, those that died get their old
+    data and ports.
+
+    For example:
+
+        imgrepl lab up --server seaweedfs --regions eastus westeurope --dir ./lab
+
+    Exit codes: 0 all answer; 3 no server program is installed; 4 the lab has other servers; 7 a
+    server did not start; 130 interrupted, nothing is left running.
+    """
+    from imgrepl.actions import regions as registry
+    from imgrepl.lab import lab
+    from imgrepl.lab.plan import LabOptions
+
+    asked = LabOptions(
+        folder=_folder(run, folder),
+        server=server,
+        regions=regions,
+        servers_per_region=servers_per_region,
+    )
+    with run.events() as events:
+        state = lab.up(asked, events=events, clock=SystemClock(), environment=run.settings.environ)
+    with run.open() as ctx:
+        registry.register(ctx, state.regions)
+    return Answer([_status(entry) for entry in lab.status(state.folder)], COLUMNS)
+
+
+@app.command
+def down(
+    *,
+    delete: Annotated[bool, option("--delete", text="Also remove all that is the lab's.")] = False,
+    folder: Folder = None,
+    run: Injected,
+) -> Answer:
+    """End the lab's servers. Their data stays, unless --delete is given.
+
+    For example:
+
+        imgrepl lab down --delete
+
+    Exit codes: 0 none runs any more; 4 the lab is being changed; 7 a server does not end.
+    """
+    from imgrepl.lab import lab
+
+    with run.events() as events:
+        ended = lab.down(_folder(run, folder), delete=delete, events=events, clock=SystemClock())
+    return Answer([_server(server) | {"state": "ended"} for server in ended], COLUMNS)
+
+
+@app.command
+def status(*, folder: Folder = None, run: Injected) -> Answer:
+    """Show every server of the lab, and the end of the log of those that died.
+
+    For example:
+
+        imgrepl lab status -o table
+
+    Exit codes: 0 shown; 3 there is no lab.
+    """
+    from imgrepl.lab import lab
+
+    return Answer([_status(entry) for entry in lab.status(_folder(run, folder))], COLUMNS)
+
+
+def _status(entry: "ServerStatus") -> dict[str, object]:
+    log = list(entry.log_lines)
+    return _server(entry.server) | {"state": entry.condition, "pid": entry.pid, "logLines": log}
+
+
+def _server(server: "LabServer") -> dict[str, object]:
+    return {
+        "region": server.region,
+        "server": server.name,
+        "endpointUrl": server.endpoint_url,
+        "bucket": server.bucket,
+        "folder": server.folder,
+    }
