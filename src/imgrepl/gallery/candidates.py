@@ -1,0 +1,80 @@
+"""What `latest` is chosen from, newest first, a page at a time."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from imgrepl.gallery import lookups
+from imgrepl.gallery.schema import replicas, version_targets, versions
+from imgrepl.model.gallery import DefinitionId, ProvisioningState, VersionName
+from imgrepl.model.latest import Candidate
+from imgrepl.model.replica import ReplicaState
+
+_PAGE_FIRST = 4
+_PAGE_LAST = 512
+_NUMBER = (versions.c.major, versions.c.minor, versions.c.patch)
+
+
+def newest_first(tx: Connection, definition: DefinitionId) -> Iterator[Candidate]:
+    """The definition's committed versions, highest number first.
+
+    Pages are read as they are needed and grow: the answer is mostly among the first. Raises
+    `NotFound` (`GalleryNotFound`, `DefinitionNotFound`).
+    """
+    number = lookups.definition_number(tx, definition)
+    below: VersionName | None = None
+    page = _PAGE_FIRST
+    while True:
+        rows = tx.execute(_page(number, below, page)).all()
+        found = list(_candidates(rows))
+        yield from found
+        if len(found) < page:
+            return
+        below = found[-1].version
+        page = min(page * 4, _PAGE_LAST)
+
+
+def _page(number: int, below: VersionName | None, page: int) -> sa.Select[Any]:
+    chosen = sa.select(
+        versions.c.id, *_NUMBER, versions.c.exclude_from_latest, versions.c.provisioning_state
+    ).where(versions.c.definition_id == number, versions.c.committed)
+    if below is not None:
+        chosen = chosen.where(sa.tuple_(*_NUMBER) < sa.tuple_(*below))
+    newest = chosen.order_by(*(column.desc() for column in _NUMBER)).limit(page).subquery()
+    completed = sa.exists().where(
+        replicas.c.version_id == newest.c.id,
+        replicas.c.region == version_targets.c.region,
+        replicas.c.state == ReplicaState.COMPLETED,
+    )
+    columns = (newest.c.major, newest.c.minor, newest.c.patch)
+    return (
+        sa.select(
+            *columns,
+            newest.c.exclude_from_latest.label("excluded"),
+            newest.c.provisioning_state,
+            version_targets.c.region,
+            version_targets.c.exclude_from_latest.label("region_excluded"),
+            completed.label("completed"),
+        )
+        .join_from(
+            newest, version_targets, version_targets.c.version_id == newest.c.id, isouter=True
+        )
+        .order_by(*(column.desc() for column in columns), version_targets.c.position)
+    )
+
+
+def _candidates(rows: Sequence[Row[Any]]) -> Iterator[Candidate]:
+    by_version: dict[VersionName, list[Row[Any]]] = {}
+    for row in rows:
+        by_version.setdefault(VersionName(row.major, row.minor, row.patch), []).append(row)
+    for version, joined in by_version.items():
+        targets = [row for row in joined if row.region is not None]
+        yield Candidate(
+            version=version,
+            excluded=joined[0].excluded,
+            regions={row.region: row.region_excluded for row in targets},
+            completed=frozenset(row.region for row in targets if row.completed),
+            deleting=joined[0].provisioning_state == ProvisioningState.DELETING,
+        )
