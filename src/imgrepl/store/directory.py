@@ -183,10 +183,16 @@ def _unlink(root_fd: int, keys: Sequence[str]) -> Iterator[DeleteFailure]:
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    yield DeleteFailure(key=key, reason=str(error.strerror))
+                    yield _failure(key, error)
             os.fsync(parent_fd)
     except FileNotFoundError:
         return
+    except OSError as error:
+        yield from (_failure(key, error) for key in keys)
+
+
+def _failure(key: str, error: OSError) -> DeleteFailure:
+    return DeleteFailure(key=key, reason=os.strerror(error.errno or 0))
 
 
 def _is_hashed(status: os.stat_result) -> bool:

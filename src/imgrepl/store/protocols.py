@@ -2,7 +2,9 @@
 
 So that a signature shows what its holder may do.
 
-Keys are relative to the place: `/`-separated, ASCII, no leading slash. Bodies and sizes are bytes.
+Keys are relative to the place: `/`-separated, ASCII, no leading slash; `store.keys` has the rule,
+and a key that breaks it is `Invalid` (`InvalidKey`). No key may be another one's directory: `a` and
+`a/b` do not go together in every store. Bodies and sizes are bytes.
 Every method may be called from many threads at once. Errors are those of `imgrepl.errors`:
 `NotFound` (permanent), `Conflict` (a condition did not hold), `Corrupt` (bytes or checksum are not
 what was written), `Unavailable` (worth a retry), `NotAllowed` (credentials), `Invalid` (the request

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from imgrepl.clock import Clock, SystemClock
 from imgrepl.errors import Unavailable
 from imgrepl.store.keys import checked_key, checked_prefix
+from imgrepl.store.listing_order import in_key_order, safe_start
 from imgrepl.store.protocols import Body, DeleteFailure, ObjectInfo
 from imgrepl.store.ranges import check_range, span_of, truncated
 from imgrepl.store.refusals import check_conditions, copy_not_supported
@@ -89,23 +90,9 @@ class S3Store:
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[ObjectInfo]:
         checked_prefix(prefix)
-        after = self._prefix + start_after if start_after else ""
-        page: dict[str, Any] = {"StartAfter": after} if after else {}
-        while True:
-            with self._translating("LIST", prefix):
-                answer = self.client.list_objects_v2(
-                    Bucket=self.bucket,
-                    Prefix=self._prefix + prefix,
-                    MaxKeys=KEYS_PER_REQUEST_MAX,
-                    **page,
-                )
-            for item in answer.get("Contents", ()):
-                if item["Key"] > after and not item["Key"].endswith("/"):  # "/": folder marks
-                    key = item["Key"].removeprefix(self._prefix)
-                    yield ObjectInfo(key=key, size_bytes=item["Size"], etag=item.get("ETag", ""))
-            if not answer.get("IsTruncated"):
-                return
-            page = {"ContinuationToken": self._next_page(answer)}
+        for info in in_key_order(self._listed(prefix, start_after), prefix):
+            if info.key > start_after:
+                yield info
 
     def put(
         self,
@@ -180,6 +167,24 @@ class S3Store:
         start, end = span_of(key, self.head(key).size_bytes, offset, length)
         fetched = self._fetch(key, None) if start < end else None
         return b"" if fetched is None else fetched[0][start:end]
+
+    def _listed(self, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
+        """All that the server lists, in its own order; some may not be after `start_after`."""
+        wanted = self._prefix + prefix
+        after = safe_start(self._prefix + start_after, wanted) if start_after > prefix else ""
+        page: dict[str, Any] = {"StartAfter": after} if after else {}
+        while True:
+            with self._translating("LIST", prefix):
+                answer = self.client.list_objects_v2(
+                    Bucket=self.bucket, Prefix=wanted, MaxKeys=KEYS_PER_REQUEST_MAX, **page
+                )
+            for item in answer.get("Contents", ()):
+                if not item["Key"].endswith("/"):  # such are marks of empty folders
+                    key = item["Key"].removeprefix(self._prefix)
+                    yield ObjectInfo(key=key, size_bytes=item["Size"], etag=item.get("ETag", ""))
+            if not answer.get("IsTruncated"):
+                return
+            page = {"ContinuationToken": self._next_page(answer)}
 
     def _next_page(self, answer: Any) -> str:  # noqa: ANN401 - botocore's own mapping
         token = answer.get("NextContinuationToken")

@@ -135,7 +135,11 @@ def _missing(answer: _Answer, request: Request, _now: datetime) -> ImgreplError:
         )
     if request.if_match:
         return object_changed(request.key, request.url)
-    return object_missing(request.source or request.key, request.url)
+    if request.source:
+        return NotFound(
+            f"there is no {request.source} to copy", code="ObjectNotFound", target=request.source
+        )
+    return object_missing(request.key, request.url)
 
 
 def _condition_failed(answer: _Answer, request: Request, _now: datetime) -> ImgreplError:
