@@ -103,19 +103,19 @@ def read_regions(source: ByteSource) -> Regions:
     if not tables:
         raise damaged(
             source,
-            f"the checksums of both VHDX region tables, at {_REGION_TABLE_OFFSETS[0]} and "
-            f"{_REGION_TABLE_OFFSETS[1]}, are wrong",
+            f"VHDX region tables at {_REGION_TABLE_OFFSETS[0]} and {_REGION_TABLE_OFFSETS[1]} "
+            "both lack their mark or have a wrong checksum",
         )
     listed = [_listed_regions(source, table) for table in tables]
     if listed[0] != listed[-1]:
-        raise damaged(source, "both VHDX region tables are valid, but list different regions")
+        raise damaged(source, "VHDX region tables are both valid, but list different regions")
     regions = listed[0]
     for region_id, name in (
         (_BAT_REGION, "block allocation table"),
         (_METADATA_REGION, "metadata"),
     ):
         if region_id not in regions:
-            raise damaged(source, f"the VHDX region table lists no {name} region")
+            raise damaged(source, f"VHDX region table lists no {name} region")
     return Regions(
         bat=regions.pop(_BAT_REGION),
         metadata=regions.pop(_METADATA_REGION),
@@ -132,13 +132,13 @@ def _current_header(source: ByteSource) -> bytes:
     if not headers:
         raise damaged(
             source,
-            f"the checksums of both VHDX headers, at {_HEADER_OFFSETS[0]} and "
-            f"{_HEADER_OFFSETS[1]}, are wrong",
+            f"VHDX headers at {_HEADER_OFFSETS[0]} and {_HEADER_OFFSETS[1]} both lack their mark "
+            "or have a wrong checksum",
         )
     if _sequence(headers[0]) == _sequence(headers[-1]) and headers[0] != headers[-1]:
         raise damaged(
             source,
-            f"both VHDX headers have sequence number {_sequence(headers[0])}, but differ",
+            f"VHDX headers both have sequence number {_sequence(headers[0])}, but differ",
         )
     return max(headers, key=_sequence)
 

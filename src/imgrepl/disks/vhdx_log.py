@@ -138,7 +138,7 @@ def _size_after(source: ByteSource, head: _Entry) -> int:
             f"VHDX log entry {head.sequence} says that the file has {head.last_file_bytes} bytes, "
             f"the limit is {_FILE_BYTES_MAX}",
         )
-    return max(source.size_bytes, head.last_file_bytes)
+    return max(source.size_bytes, -(-head.last_file_bytes // MIB) * MIB)
 
 
 def _writes(source: ByteSource, log: bytes, entry: _Entry) -> Iterator[Write]:

@@ -157,7 +157,11 @@ def _check_sizes(source: ByteSource, block_bytes: int, disk_bytes: int, sector_b
 def _read_locator(source: ByteSource, items: Mapping[UUID, _Item]) -> dict[str, str]:
     item = items.get(_PARENT_LOCATOR)
     if item is None:
-        raise damaged(source, "VHDX says that it has a parent, but holds no parent locator")
+        raise damaged(
+            source,
+            f"VHDX file parameters have the flag {_HAS_PARENT}, a parent, but there is no parent "
+            f"locator ({_PARENT_LOCATOR})",
+        )
     content = read_field(source, "VHDX parent locator", *item)
     if len(content) < _LOCATOR.size:
         raise damaged(source, f"VHDX parent locator has {len(content)} bytes, not {_LOCATOR.size}")
