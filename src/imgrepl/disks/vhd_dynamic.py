@@ -226,14 +226,14 @@ def _check_blocks(
 
     if starts.size and int(starts[-1]) + stored_bytes > data_end:
         raise refused(-1, f"must end before byte {data_end}")
-    close = np.flatnonzero(np.diff(starts) < stored_bytes)
-    if close.size:
-        other = int(order[int(close[0])])
-        raise refused(int(close[0]) + 1, f"this one overlaps block {other}")
     for structure in structures:
         before = int(np.searchsorted(starts, structure.stop)) - 1
         if before >= 0 and int(starts[before]) + stored_bytes > structure.start:
             raise refused(before, f"this one overlaps {structure.name}")
+    close = np.flatnonzero(np.diff(starts) < stored_bytes)
+    if close.size:
+        other = int(order[int(close[0])])
+        raise refused(int(close[0]) + 1, f"this one overlaps block {other}")
 
 
 def _refuse_structures_overlap(source: ByteSource, structures: Sequence[Structure]) -> None:
