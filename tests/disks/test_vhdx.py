@@ -67,7 +67,7 @@ def test_blocks_in_every_absent_state_read_as_zeros(state: int) -> None:
     assert list(disk.data_extents(0, 4 * MIB)) == [(MIB, MIB)]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     order=st.permutations(range(6)),
     spans=st.lists(st.tuples(st.integers(0, 6 * MIB), st.integers(0, 3 * MIB)), max_size=5),

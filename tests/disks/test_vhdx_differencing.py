@@ -77,7 +77,7 @@ def test_the_first_sector_is_the_lowest_bit_of_the_first_byte() -> None:
     assert read(disk, 0, 512 * 17) == expected
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     states=st.lists(st.sampled_from([NOT_PRESENT, ZERO, PRESENT, PARTLY]), min_size=4, max_size=4),
     seed=st.randoms(use_true_random=False),

@@ -221,7 +221,7 @@ def test_a_log_full_of_headers_costs_one_pass_over_it() -> None:
     assert_disk_is(open_vhdx(source, OpenOptions()), bytes(4 * MIB))
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     writes=st.lists(st.tuples(st.integers(0, 15), st.integers(1, 8), st.booleans()), max_size=12),
     offset=st.integers(0, 20 * 4096),
