@@ -79,7 +79,7 @@ class _Lines:
             case StageStarted():
                 self._totals[event.stage, event.subject] = event.bytes_total
                 self._shown_percent[event.stage, event.subject] = 0
-                total = "" if event.bytes_total is None else f" of {human.size(event.bytes_total)}"
+                total = "" if event.bytes_total is None else f", {human.size(event.bytes_total)}"
                 return f"{event.stage} {event.subject}: started{total}"
             case Progressed():
                 return self._step(event)
