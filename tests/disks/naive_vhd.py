@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 def naive_content(image: bytes, parents: Mapping[bytes, bytes]) -> bytes:
     """All bytes of the disk; `parents` are images by their identifier."""
-    footer = image[-512:] if _sound(image[-512:]) else image[:512]
+    copies = (image[-512:], image[-511:] + b"\0", image[:512])
+    footer = next(copy for copy in copies if _sound(copy))
     size = int.from_bytes(footer[48:56], "big")
     kind = int.from_bytes(footer[60:64], "big")
     if kind == 2:

@@ -164,6 +164,8 @@ INTERESTING = st.sampled_from([0, 1, 2, 4, 511, 512, 0x7FFFFFFF, 0x80000000, 0xF
 
 
 @given(IMAGES, st.integers(0, 1 << 16))
+@example(fixed_vhd(b"z" * 4096), 4096 + 511)
+@example(DYNAMIC, len(DYNAMIC) - 1)
 @settings(max_examples=100, deadline=None)
 def test_a_truncated_image_is_refused_or_read_right(image: bytes, length: int) -> None:
     _refused_or_right(image[: min(length, len(image))])
