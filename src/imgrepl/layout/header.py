@@ -1,0 +1,86 @@
+"""What every place begins with: whose store it is, how it is cut, and which index may write."""
+
+from dataclasses import dataclass
+
+from imgrepl.errors import Corrupt
+from imgrepl.layout.content import Buffer
+from imgrepl.layout.documents import decode_document, encode_document, field_corrupt
+from imgrepl.model.chunker import ChunkerParameters
+from imgrepl.model.domain import DedupDomain, DomainId
+from imgrepl.model.ids import IndexId, StoreId
+
+KNOWN_FEATURES: frozenset[str] = frozenset()
+"""Names under `features/` that this release understands; a place with any other is refused."""
+
+_HASHES = {"chunkId": "blake3-256-keyed", "packId": "sha256", "cut": "xxh3-64"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreHeader:
+    """`store.json`: written once, the same in every place of a store."""
+
+    store_id: StoreId
+    domains: tuple[DedupDomain, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """`owner.json`: the one object that changes, and only by compare-and-swap."""
+
+    index_id: IndexId
+    epoch: int
+
+
+def encode_header(header: StoreHeader) -> bytes:
+    """The bytes of `store.json`."""
+    domains = [
+        {
+            "id": domain.domain_id.hex(),
+            "chunkKey": domain.chunk_key.hex(),
+            "averageBytes": domain.chunker.average_bytes,
+            "seed": f"{domain.chunker.seed:016x}",
+            "hashes": _HASHES,
+        }
+        for domain in header.domains
+    ]
+    return encode_document("store", {"storeId": header.store_id, "domains": domains})
+
+
+def decode_header(data: Buffer) -> StoreHeader:
+    """The header in `store.json`. Raises `Corrupt` (`DocumentCorrupt`) and `Invalid`."""
+    body = decode_document("store", data)
+    try:
+        domains = tuple(
+            DedupDomain(
+                domain_id=DomainId(bytes.fromhex(value["id"])),
+                chunk_key=bytes.fromhex(value["chunkKey"]),
+                chunker=ChunkerParameters(
+                    average_bytes=value["averageBytes"], seed=int(value["seed"], 16)
+                ),
+            )
+            for value in body["domains"]
+            if _known_hashes(value["hashes"])
+        )
+        return StoreHeader(store_id=StoreId(body["storeId"]), domains=domains)
+    except (KeyError, TypeError, ValueError) as error:
+        raise field_corrupt("store", error) from error
+
+
+def _known_hashes(hashes: object) -> bool:
+    if hashes != _HASHES:
+        raise Corrupt(f"store.json names other hashes than {_HASHES}", code="DocumentCorrupt")
+    return True
+
+
+def encode_owner(owner: Owner) -> bytes:
+    """The bytes of `owner.json`."""
+    return encode_document("owner", {"indexId": owner.index_id, "epoch": owner.epoch})
+
+
+def decode_owner(data: Buffer) -> Owner:
+    """The owner in `owner.json`. Raises `Corrupt` (`DocumentCorrupt`) and `Invalid`."""
+    body = decode_document("owner", data)
+    try:
+        return Owner(index_id=IndexId(body["indexId"]), epoch=int(body["epoch"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise field_corrupt("owner", error) from error
