@@ -65,8 +65,34 @@ class S3Store:
         """The key as the bucket knows it."""
         return self._prefix + checked_key(key)
 
+    @contextmanager
+    def translating(
+        self,
+        verb: str,
+        key: str,
+        *,
+        if_absent: bool = False,
+        if_match: bool = False,
+        source: str = "",
+    ) -> Iterator[None]:
+        """Lets only errors of ours out of one request."""
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            request = Request(
+                verb=verb,
+                url=self.url,
+                server=self.client.meta.endpoint_url,
+                bucket=self.bucket,
+                key=key,
+                if_absent=if_absent,
+                if_match=if_match,
+                source=source,
+            )
+            raise translated(error, request, self._clock.now()) from error
+
     def head(self, key: str) -> ObjectInfo:
-        with self._translating("HEAD", key):
+        with self.translating("HEAD", key):
             answer = self.client.head_object(
                 Bucket=self.bucket, Key=self.full_key(key), ChecksumMode="ENABLED"
             )
@@ -109,7 +135,7 @@ class S3Store:
             condition = {"IfMatch": if_match}
         content: Any = bytes(body) if isinstance(body, memoryview) else body
         digest = sha256 or hashlib.sha256(content).digest()
-        with self._translating("PUT", key, if_absent=if_absent, if_match=if_match is not None):
+        with self.translating("PUT", key, if_absent=if_absent, if_match=if_match is not None):
             answer = self.client.put_object(
                 Bucket=self.bucket,
                 Key=self.full_key(key),
@@ -134,7 +160,7 @@ class S3Store:
         origin = bare(source)
         if not isinstance(origin, S3Store) or not self.can_copy_from(origin):
             raise copy_not_supported(source, self.url)
-        with self._translating("COPY", key, source=f"{origin.url}/{source_key}"):
+        with self.translating("COPY", key, source=f"{origin.url}/{source_key}"):
             self.client.copy_object(
                 Bucket=self.bucket,
                 Key=self.full_key(key),
@@ -146,7 +172,7 @@ class S3Store:
     def _fetch(self, key: str, range_header: str | None) -> tuple[bytes, bool] | None:
         """Bytes and whether they are the whole object; None: the range begins past its end."""
         ranged: dict[str, Any] = {"Range": range_header} if range_header else {}
-        with self._translating("GET", key):
+        with self.translating("GET", key):
             try:
                 answer = self.client.get_object(
                     Bucket=self.bucket, Key=self.full_key(key), **ranged
@@ -174,7 +200,7 @@ class S3Store:
         after = safe_start(self._prefix + start_after, wanted) if start_after > prefix else ""
         page: dict[str, Any] = {"StartAfter": after} if after else {}
         while True:
-            with self._translating("LIST", prefix):
+            with self.translating("LIST", prefix):
                 answer = self.client.list_objects_v2(
                     Bucket=self.bucket, Prefix=wanted, MaxKeys=KEYS_PER_REQUEST_MAX, **page
                 )
@@ -198,7 +224,7 @@ class S3Store:
 
     def _delete_batch(self, keys: Sequence[str]) -> Iterator[DeleteFailure]:
         names = {self.full_key(key): key for key in keys}
-        with self._translating("DELETE", f"{len(keys)} keys"):
+        with self.translating("DELETE", f"{len(keys)} keys"):
             answer = self.client.delete_objects(
                 Bucket=self.bucket, Delete={"Objects": [{"Key": name} for name in names]}
             )
@@ -211,32 +237,6 @@ class S3Store:
                 yield DeleteFailure(key=key, reason=reason, transient=code in TRANSIENT_CODES)
         for key in names.values():
             yield DeleteFailure(key=key, reason="the server did not say that it is deleted")
-
-    @contextmanager
-    def _translating(
-        self,
-        verb: str,
-        key: str,
-        *,
-        if_absent: bool = False,
-        if_match: bool = False,
-        source: str = "",
-    ) -> Iterator[None]:
-        """Lets only errors of ours out of one request."""
-        try:
-            yield
-        except (ClientError, BotoCoreError) as error:
-            request = Request(
-                verb=verb,
-                url=self.url,
-                server=self.client.meta.endpoint_url,
-                bucket=self.bucket,
-                key=key,
-                if_absent=if_absent,
-                if_match=if_match,
-                source=source,
-            )
-            raise translated(error, request, self._clock.now()) from error
 
 
 def _range_header(offset: int, length: int | None) -> str | None:

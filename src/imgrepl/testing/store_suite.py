@@ -164,6 +164,7 @@ class StoreSuite(ABC):
 
     def test_put_if_absent_lets_one_of_many_win(self, store: Store) -> None:
         self._needs_concurrency()
+
         def attempt(number: int) -> int | None:
             try:
                 store.put("k", b"%d" % number, if_absent=True)

@@ -1,0 +1,116 @@
+"""Finds out what an endpoint can do, by doing it with objects of a few bytes."""
+
+import hashlib
+import uuid
+from collections.abc import Callable
+
+from imgrepl.errors import Conflict, Corrupt, Invalid, NotFound
+from imgrepl.model.capabilities import Capabilities
+from imgrepl.store.protocols import Store
+from imgrepl.store.wrapping import bare
+
+_ONE, _TWO, _SIX = b"probe one", b"probe two", b"probe six"
+_CONDITIONAL, _PLAIN, _WRONG, _COPY, _REHASHED = "conditional", "plain", "wrong", "copy", "rehashed"
+
+
+def probe(store: Store, scratch_prefix: str) -> Capabilities:
+    """What `store` can do; writes five objects under `scratch_prefix` and deletes them again.
+
+    Raises what any request may raise where the endpoint cannot be used at all: `NotAllowed`,
+    `NotFound` (`BucketMissing`), `Unavailable`.
+    """
+    base = f"{scratch_prefix.rstrip('/')}/{uuid.uuid4().hex}"
+    keys = {name: f"{base}/{name}" for name in _names()}
+    try:
+        return _probe(store, keys)
+    finally:
+        store.delete(list(keys.values()))
+
+
+def _names() -> tuple[str, ...]:
+    return (_CONDITIONAL, _PLAIN, _WRONG, _COPY, _REHASHED)
+
+
+def _probe(store: Store, keys: dict[str, str]) -> Capabilities:
+    store.put(keys[_PLAIN], _ONE)
+    has_copied = _copies(store, keys[_PLAIN], keys[_COPY])
+    server, copy_rehashes = _server_and_rehash(store, keys[_PLAIN], keys[_REHASHED])
+    return Capabilities(
+        server=server,
+        conditional_put=_refuses_to_replace(store, keys[_CONDITIONAL]),
+        conditional_swap=_refuses_to_swap_blindly(store, keys[_CONDITIONAL]),
+        checksum_checked=_refuses_a_wrong_digest(store, keys[_WRONG]),
+        checksum_returned=_states_digest(store, keys[_PLAIN]),
+        server_copy=has_copied,
+        copy_keeps_checksum=has_copied and _states_digest(store, keys[_COPY]),
+        copy_rehashes=has_copied and copy_rehashes,
+    )
+
+
+def _refuses_to_replace(store: Store, key: str) -> bool:
+    """Leaves an object under `key` in any case."""
+    if not _works(lambda: store.put(key, _ONE, if_absent=True)):
+        store.put(key, _ONE)
+        return False
+    try:
+        store.put(key, _TWO, if_absent=True)
+    except Conflict:
+        return store.get(key) == _ONE
+    except Invalid:
+        pass
+    return False
+
+
+def _refuses_to_swap_blindly(store: Store, key: str) -> bool:
+    stale = store.head(key).etag
+    if not _works(lambda: store.put(key, _TWO, if_match=stale)):
+        return False
+    try:
+        store.put(key, _SIX, if_match=stale)
+    except Conflict:
+        return store.get(key) == _TWO
+    return False
+
+
+def _works(put: Callable[[], object]) -> bool:
+    """Whether a conditional put whose condition holds is taken."""
+    try:
+        put()
+    except (Conflict, Invalid):
+        return False
+    return True
+
+
+def _refuses_a_wrong_digest(store: Store, key: str) -> bool:
+    try:
+        store.put(key, _ONE, sha256=hashlib.sha256(_TWO).digest())
+    except Corrupt:
+        return True
+    except Invalid:
+        pass
+    return False
+
+
+def _states_digest(store: Store, key: str) -> bool:
+    return store.head(key).sha256 == hashlib.sha256(_ONE).digest()
+
+
+def _copies(store: Store, key: str, copy_key: str) -> bool:
+    if not store.can_copy_from(store):
+        return False
+    try:
+        store.copy_from(store, key, copy_key)
+        return store.get(copy_key) == _ONE
+    except (Invalid, NotFound):
+        return False
+
+
+def _server_and_rehash(store: Store, key: str, copy_key: str) -> tuple[str, bool]:
+    if not store.url.startswith("s3:"):
+        return store.url.partition(":")[0], False
+    from imgrepl.store.s3 import S3Store
+    from imgrepl.store.s3_probe import rehashes_copies, server_name
+
+    origin = bare(store)
+    assert isinstance(origin, S3Store), origin
+    return server_name(origin), rehashes_copies(origin, key, copy_key, _ONE)
