@@ -18,7 +18,10 @@ from imgrepl.store.protocols import Store
 
 
 class Stores(Protocol):
-    """Opens the store of a place: retried, bounded and metered; the same object for the same place."""
+    """Opens the store of a place: retried, bounded and metered.
+
+    The same object for the same place.
+    """
 
     def of(self, place: Place) -> Store:
         """The store of `place`. Makes no request."""

@@ -35,8 +35,9 @@ class Decision(NamedTuple):
 class Deduplicator:
     """Knows each chunk that the source place has, or is about to get from this operation.
 
-    Not thread-safe: one coordinator asks in disk order, so that the outcome does not depend on timing.
-    `pin` takes pack ids, pins those that are present in the source place and gives those; it is asked once a pack.
+    Not thread-safe: one coordinator asks in disk order, so that the outcome does not depend on
+    timing. `pin` takes pack ids, pins those that are present in the source place and gives those;
+    it is asked once a pack.
     """
 
     def __init__(

@@ -1,4 +1,7 @@
-"""Stage 7, the work: packs reach the places of every region, with an intent before and a row behind each."""
+"""Stage 7, the work: packs reach the places of every region.
+
+With an intent before and a row behind each.
+"""
 
 import threading
 from collections import Counter, defaultdict
@@ -22,8 +25,8 @@ from imgrepl.store.protocols import Store
 class PackMover:
     """Reads, sends and copies the packs of one plan.
 
-    `places` are all places that the plan names. What was put or fully read becomes a source for server-side copies;
-    a server that cannot copy is sent the bytes instead.
+    `places` are all places that the plan names. What was put or fully read becomes a source for
+    server-side copies; a server that cannot copy is sent the bytes instead.
     """
 
     def __init__(
@@ -97,7 +100,10 @@ class PackMover:
     def _server_copy(
         self, move: PackMove, source: PlaceId, target: PlaceId, row: PlacePack
     ) -> ProofLevel | None:
-        """Has the server copy the pack; None where it cannot, or the copy is not what it should be."""
+        """Has the server copy the pack.
+
+        None where it cannot, or the copy is not what it should be.
+        """
         source_store, target_store = self._store(source), self._store(target)
         if not target_store.can_copy_from(source_store):
             return None

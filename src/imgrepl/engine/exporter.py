@@ -1,4 +1,7 @@
-"""A version's disk, out of a region: packs are fetched side by side, every chunk is proven, zeros are never written."""
+"""A version's disk, out of a region.
+
+Packs are fetched side by side, every chunk is proven, zeros are never written.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -64,8 +67,9 @@ def export_disk(
 ) -> None:
     """Writes every occupied byte of a disk; the rest of it is zeros.
 
-    `sources` are tried in order for each pack: one that is damaged or missing there is marked and read from the next.
-    `progress` is told the plain bytes written so far. Raises `Corrupt` (`PackLost`…) when no source has a healthy copy.
+    `sources` are tried in order for each pack: one that is damaged or missing there is marked and
+    read from the next. `progress` is told the plain bytes written so far. Raises `Corrupt`
+    (`PackLost`…) when no source has a healthy copy.
     """
     runs_of: dict[int, list[Run]] = defaultdict(list)
     for run in manifest.runs:

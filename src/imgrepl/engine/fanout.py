@@ -1,8 +1,11 @@
-"""Stage 7, the flow: each pack is read once and handed to every region, and no region waits for another.
+"""Stage 7, the flow: each pack is read once and handed to every region.
 
-Every region has a lane: a bounded queue and a few threads. One budget bounds the packs in memory. A lane that stays full
-while others have nothing to do is detached: it gives back what it has not started and is served apart, one pack at a
-time, from wherever its packs are nearest by then. A lane that fails ends alone.
+And no region waits for another.
+
+Every region has a lane: a bounded queue and a few threads. One budget bounds the packs in memory. A
+lane that stays full while others have nothing to do is detached: it gives back what it has not
+started and is served apart, one pack at a time, from wherever its packs are nearest by then. A lane
+that fails ends alone.
 """
 
 import threading

@@ -13,7 +13,8 @@ _STEP_BYTES = 4 << 20
 class GuestDigest:
     """Hashes a disk in a thread of its own, from the moment it is made: it is serial and slow.
 
-    It reads the disk a second time, from the page cache as a rule, so that the ingest need not run in its order.
+    It reads the disk a second time, from the page cache as a rule, so that the ingest need not run
+    in its order.
     """
 
     def __init__(self, disk: Disk, stop: threading.Event) -> None:

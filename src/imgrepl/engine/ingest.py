@@ -1,7 +1,7 @@
 """Stages 2 to 4: a disk is read once, cut, named, deduplicated, compressed and packed.
 
-One coordinator thread reads, cuts and decides in disk order; workers hash and compress. What comes out does not depend
-on their number: the same disk gives the same chunks, packs and runs.
+One coordinator thread reads, cuts and decides in disk order; workers hash and compress. What comes
+out does not depend on their number: the same disk gives the same chunks, packs and runs.
 """
 
 import threading
@@ -30,7 +30,7 @@ class PackSink(Protocol):
     """Where closed packs go: to the source place, or nowhere in a dry run."""
 
     def submit(self, pack: ClosedPack) -> None:
-        """Takes a pack; waits while too many are on their way. Raises what an earlier one failed with."""
+        """Takes a pack; waits while too many are on their way."""
 
     def finished(self) -> list[ClosedPack]:
         """The packs that became durable since the last call."""
@@ -95,8 +95,9 @@ class Ingest:
     ) -> ManifestBuilder:
         """Reads all of `disk`; the builder's `finish` may be called after `flush`.
 
-        `progress` is told the bytes read so far. Raises `Interrupted` between two windows when asked to stop, `Conflict`
-        (`SourceChanged`) when a source moved while it was read, and what reader and sink raise.
+        `progress` is told the bytes read so far. Raises `Interrupted` between two windows when
+        asked to stop, `Conflict` (`SourceChanged`) when a source moved while it was read, and what
+        reader and sink raise.
         """
         builder = ManifestBuilder(disk.size_bytes)
         cutter = Cutter(self._domain.chunker)

@@ -1,6 +1,7 @@
 """Intents and confirmations of one region, many to a transaction.
 
-An intent is committed before its object is written, a confirmation after; a crash in between costs one HEAD per intent.
+An intent is committed before its object is written, a confirmation after; a crash in between costs
+one HEAD per intent.
 """
 
 import threading
@@ -36,7 +37,10 @@ class IntentBook:
         self._lock = threading.Lock()
 
     def intend(self, place_id: PlaceId, pack_id: PackId) -> PlacePack:
-        """The row of a pack that is about to be written; commits it, and some that follow, first."""
+        """The row of a pack that is about to be written.
+
+        Commits it, and some that follow, first.
+        """
         with self._lock:
             row = self._rows.get((place_id, pack_id))
             if row is None:

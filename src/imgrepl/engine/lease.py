@@ -15,8 +15,9 @@ from imgrepl.model.operation import Operation
 class Lease:
     """An operation that this process owns, from `with` to the end of the block.
 
-    Claims it on entry: raises `Conflict` (`OperationBusy`) when a living owner holds it. A thread renews the lease at a
-    third of its length; when the operation was taken over or cancelled meanwhile, `stop` is set, and `lost` says which.
+    Claims it on entry: raises `Conflict` (`OperationBusy`) when a living owner holds it. A thread
+    renews the lease at a third of its length; when the operation was taken over or cancelled
+    meanwhile, `stop` is set, and `lost` says which.
     """
 
     def __init__(

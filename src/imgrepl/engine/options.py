@@ -14,9 +14,10 @@ def _workers_default() -> int:
 class EngineOptions:
     """Every bound the engine keeps, with what it costs.
 
-    Memory at the peak of an ingest: `window_bytes` x 2 x `windows_in_flight`, plus `pack_bytes_target` x
-    (`uploads_in_flight` + 1); of a replication `transfer_budget_bytes`, plus a pack for each detached region that is being
-    served; of a download `pack_bytes_target` x 2 x `downloads_in_flight`.
+    Memory at the peak of an ingest: `window_bytes` x 2 x `windows_in_flight`, plus
+    `pack_bytes_target` x (`uploads_in_flight` + 1); of a replication `transfer_budget_bytes`, plus
+    a pack for each detached region that is being served; of a download `pack_bytes_target` x 2 x
+    `downloads_in_flight`.
     """
 
     workers: int = _workers_default()

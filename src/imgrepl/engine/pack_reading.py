@@ -27,7 +27,8 @@ def pack_key_in(engine: Engine, place: Place, pack_id: PackId) -> str:
 def read_whole_pack(engine: Engine, place: Place, pack_id: PackId) -> bytes:
     """All bytes of a pack, proven by its name; records the proof, or that the pack is damaged.
 
-    Raises `Corrupt` (`PackDamaged`) and `NotFound`, after which the place no longer counts as a holder.
+    Raises `Corrupt` (`PackDamaged`) and `NotFound`, after which the place no longer counts as a
+    holder.
     """
     store = engine.stores.of(place)
     key = pack_key_in(engine, place, pack_id)

@@ -16,7 +16,10 @@ SLOTS_TARGET = 16384
 
 @dataclass(frozen=True, kw_only=True)
 class ClosedPack:
-    """A pack's content, still in pieces: `encode` joins and names it, in whatever thread has time."""
+    """A pack's content, still in pieces.
+
+    `encode` joins and names it, in whatever thread has time.
+    """
 
     handle: OpenPack
     frames: list[Buffer]

@@ -21,9 +21,9 @@ from imgrepl.store.protocols import Store
 def prepare(engine: Engine, place: Place) -> None:
     """Writes what a new place needs and refuses one that is not ours.
 
-    Costs one GET where the place is known, and nothing the second time in a process. Raises `Conflict`:
-    `BucketOfAnotherStore`, `OtherChunker`, `NotOwner`, `PlaceNeedsNewerVersion`; `NotFound` (`BucketMissing`);
-    `NotAllowed`; `Unavailable`.
+    Costs one GET where the place is known, and nothing the second time in a process. Raises
+    `Conflict`: `BucketOfAnotherStore`, `OtherChunker`, `NotOwner`, `PlaceNeedsNewerVersion`;
+    `NotFound` (`BucketMissing`); `NotAllowed`; `Unavailable`.
     """
     if place.id in engine.prepared:
         return
@@ -44,7 +44,8 @@ def prepare(engine: Engine, place: Place) -> None:
 def check_owner(store: Store, place: Place, identity: IndexIdentity) -> None:
     """Passes only while this index owns the place; a new place becomes its own.
 
-    Asked before the first write and before every batch of deletions. Raises `Conflict` (`NotOwner`).
+    Asked before the first write and before every batch of deletions. Raises `Conflict`
+    (`NotOwner`).
     """
     wanted = Owner(index_id=identity.index_id, epoch=identity.epoch)
     try:
@@ -64,8 +65,8 @@ def check_owner(store: Store, place: Place, identity: IndexIdentity) -> None:
         store.put(keys.OWNER_KEY, encode_owner(wanted), if_match=info.etag)
         return
     raise Conflict(
-        f"{place.name} ({store.url}) belongs to index {found.index_id}, epoch {found.epoch}; this is"
-        f" index {wanted.index_id}, epoch {wanted.epoch}",
+        f"{place.name} ({store.url}) belongs to index {found.index_id}, epoch {found.epoch};"
+        f" this is index {wanted.index_id}, epoch {wanted.epoch}",
         code="NotOwner",
         target=place.name,
         hint="use that index, or take the store over with `imgrepl index rebuild`",
@@ -90,7 +91,8 @@ def _check_header(store: Store, place: Place, identity: IndexIdentity) -> None:
             return
     if found.store_id != wanted.store_id:
         raise Conflict(
-            f"{place.name} ({store.url}) belongs to store {found.store_id}, not to {wanted.store_id}",
+            f"{place.name} ({store.url}) belongs to store {found.store_id},"
+            f" not to {wanted.store_id}",
             code="BucketOfAnotherStore",
             target=place.name,
             hint="give the region another bucket or prefix, or use the index of that store",
@@ -109,7 +111,8 @@ def _check_features(store: Store, place: Place) -> None:
     unknown = [name or "?" for name in named if name not in KNOWN_FEATURES]
     if unknown:
         raise Conflict(
-            f"{place.name} ({store.url}) uses {', '.join(unknown)}, which this release does not know",
+            f"{place.name} ({store.url}) uses {', '.join(unknown)},"
+            " which this release does not know",
             code="PlaceNeedsNewerVersion",
             target=place.name,
             hint="use a later release",

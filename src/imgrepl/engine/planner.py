@@ -19,11 +19,12 @@ def plan_replication(
 ) -> ReplicationPlan:
     """What brings `packs` (id → bytes, in disk order) to every one of `targets`.
 
-    `holders` are the places with a healthy copy of each. A target whose server has a holder is filled by that server; of
-    the others, one per region and server is sent the pack and the rest copy from it. A server only copies what was put or
-    fully read in this operation (`trusted`), because some carry a checksum over without reading: else the pack is read
-    there first, and if a region must be sent it, that one read serves it too. Raises `Corrupt` (`PackLost`) where no place
-    has a pack.
+    `holders` are the places with a healthy copy of each. A target whose server has a holder is
+    filled by that server; of the others, one per region and server is sent the pack and the rest
+    copy from it. A server only copies what was put or fully read in this operation (`trusted`),
+    because some carry a checksum over without reading: else the pack is read there first, and if a
+    region must be sent it, that one read serves it too. Raises `Corrupt` (`PackLost`) where no
+    place has a pack.
     """
     moves: list[PackMove] = []
     for pack_id, pack_bytes in packs.items():

@@ -1,4 +1,7 @@
-"""Stages 2 to 5 of a version: its disks become packs in the home place, and its record the commit."""
+"""Stages 2 to 5 of a version.
+
+Its disks become packs in the home place, and its record the commit.
+"""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor

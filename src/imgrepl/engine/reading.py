@@ -14,8 +14,8 @@ from imgrepl.model.manifest import BLOCK_BYTES
 class CutWindow(NamedTuple):
     """Chunks of one window, in disk order.
 
-    `data` holds the bytes; `chunks` are `(start, end)` positions in it; `disk_offset` is where `data[0]` lies on the
-    disk. `read_bytes` came from the source for this window.
+    `data` holds the bytes; `chunks` are `(start, end)` positions in it; `disk_offset` is where
+    `data[0]` lies on the disk. `read_bytes` came from the source for this window.
     """
 
     disk_offset: int
@@ -33,8 +33,8 @@ def allocated_bytes(disk: Disk) -> int:
 def cut_windows(disk: Disk, cutter: Cutter, window_bytes: int) -> Iterator[CutWindow]:
     """Reads `disk` in windows of `window_bytes`, never its holes, and cuts them.
 
-    A chunk that a window leaves open is carried into the next one, if that is adjacent and in the same segment. Raises
-    what the reader raises; the cuts do not depend on `window_bytes`.
+    A chunk that a window leaves open is carried into the next one, if that is adjacent and in the
+    same segment. Raises what the reader raises; the cuts do not depend on `window_bytes`.
     """
     carry: memoryview | None = None
     windows = _windows(disk, window_bytes)
@@ -82,7 +82,8 @@ def _read(
     carried = len(carry) if carry is not None else 0
     whole = len(extents) == 1 and extents[0].length == end - offset
     make = np.empty if whole else np.zeros
-    data = memoryview(make(carried + end - offset, np.uint8)).cast("B")
+    array = make(carried + end - offset, np.uint8)
+    data = memoryview(array.data)
     if carry is not None:
         data[:carried] = carry
     for extent in extents:

@@ -1,4 +1,7 @@
-"""Resources as the JSON of a record, and back: every field, so that an index can be rebuilt from records alone."""
+"""Resources as the JSON of a record, and back.
+
+Every field, so that an index can be rebuilt from records alone.
+"""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -34,7 +37,10 @@ _NOT_FIELDS = {"id", "incarnation", "revision", "committed", "provisioning_state
 
 
 def fields_of(resource: Gallery | ImageDefinition | ImageVersion) -> Fields:
-    """All of a resource but what the record says of it elsewhere: its names, incarnation and revision."""
+    """All of a resource but what the record says of it elsewhere.
+
+    Its names, incarnation and revision.
+    """
     return {
         field.name: _plain(getattr(resource, field.name))
         for field in fields(resource)

@@ -1,7 +1,9 @@
-"""Records: what a region's first place says of galleries, definitions and versions, revision by revision.
+"""Records: what a region's first place says of galleries, definitions and versions.
 
-A record is written once under a key that carries its revision; what is known to be there is not written again. The
-highest revision wins, and a tombstone is a revision like any other.
+Revision by revision.
+
+A record is written once under a key that carries its revision; what is known to be there is not
+written again. The highest revision wins, and a tombstone is a revision like any other.
 """
 
 from collections.abc import Iterable, Mapping
@@ -90,7 +92,10 @@ def put_version(engine: Engine, version: ImageVersion, region: str) -> None:
 
 
 def put_hierarchy(engine: Engine, version: ImageVersion, region: str) -> None:
-    """Writes what a region must say of a version to stand alone: its gallery, definition and itself."""
+    """Writes what a region must say of a version to stand alone.
+
+    Its gallery, definition and itself.
+    """
     place = record_place(engine, region)
     with engine.index.read() as tx:
         gallery = galleries.get(tx, version.id.gallery)
@@ -128,7 +133,8 @@ def put(engine: Engine, place: Place, entry: Entry) -> None:
 def spread(engine: Engine, entry: Entry, to_regions: Iterable[str]) -> dict[str, str]:
     """Writes a record in many regions; gives those that could not be reached, and why.
 
-    They get it with the next operation that reaches them: the home region's record is the one that counts.
+    They get it with the next operation that reaches them: the home region's record is the one that
+    counts.
     """
     failed = {}
     for region in to_regions:

@@ -1,4 +1,7 @@
-"""Mends a replica from another: what is damaged or missing in a place is brought from where it is whole."""
+"""Mends a replica from another.
+
+What is damaged or missing in a place is brought from where it is whole.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +28,10 @@ from imgrepl.model.region import Place
 
 @dataclass(frozen=True, kw_only=True)
 class RepairOutcome:
-    """What a repair did. `beyond` are faults that no healthy copy was found for, with the reason."""
+    """What a repair did. `beyond` are faults that no healthy copy was found for.
+
+    With the reason.
+    """
 
     verdicts: tuple[ReplicaHealth, ...]
     mended: tuple[Fault, ...]
@@ -35,10 +41,12 @@ class RepairOutcome:
 def repair_version(
     engine: Engine, lease: Lease, version: ImageVersion, parts: Sequence[RegionPart]
 ) -> RepairOutcome:
-    """Reads every replica in `parts` deeply, mends each fault from any healthy place, and seals again.
+    """Reads every replica in `parts` deeply, mends each fault from any healthy place.
 
-    A damaged object is not overwritten: the pack gets a new generation and the old object is left to the collector, so
-    that a reader never meets a half-mended one.
+    And seals again.
+
+    A damaged object is not overwritten: the pack gets a new generation and the old object is left
+    to the collector, so that a reader never meets a half-mended one.
     """
     verdicts = verify_version(engine, version, parts, deep=True)
     mended: list[Fault] = []
@@ -50,7 +58,7 @@ def repair_version(
             for fault in place_faults:
                 check_stop(engine.stop)
                 try:
-                    _mend(engine, lease, version, fault)
+                    _mend(engine, lease, fault)
                     mended.append(fault)
                 except (Corrupt, NotFound, Unavailable) as error:
                     beyond.append(fault._replace(reason=f"{fault.reason}; {_why(error)}"))
@@ -73,7 +81,7 @@ def _by_part(
     return [(part, list(faults[part.region].values())) for part in parts if faults[part.region]]
 
 
-def _mend(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> None:
+def _mend(engine: Engine, lease: Lease, fault: Fault) -> None:
     if fault.pack_id is not None:
         _mend_pack(engine, lease, fault.place, fault.pack_id)
         return
@@ -119,7 +127,10 @@ def _other_holders(engine: Engine, pack_id: PackId, but: Place) -> list[Place]:
 
 
 def _mend_manifest(engine: Engine, place: Place, content_id: ContentId) -> None:
-    """Writes the manifest again from another place; the object is replaced, its content is fixed."""
+    """Writes the manifest again from another place.
+
+    The object is replaced, its content is fixed.
+    """
     with engine.index.read() as tx:
         others = [other for other in place_rows.list_all(tx) if other.id != place.id]
     manifest = read_manifest(engine, content_id, others)

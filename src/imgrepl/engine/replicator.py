@@ -1,7 +1,7 @@
 """Stages 6 to 9: a committed version reaches every place of every region it is published to.
 
-Each region goes its own way: it is prepared, filled, sealed and published as soon as its packs are there, or it fails with
-its reason, and neither waits for another.
+Each region goes its own way: it is prepared, filled, sealed and published as soon as its packs are
+there, or it fails with its reason, and neither waits for another.
 """
 
 import threading
@@ -21,7 +21,7 @@ from imgrepl.gallery import contents, operations, packs, replicas, versions
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import regions as region_rows
 from imgrepl.model.events import Notice
-from imgrepl.model.gallery import ImageVersion, VersionId
+from imgrepl.model.gallery import ImageVersion, ProvisioningState, VersionId
 from imgrepl.model.ids import PackId, PlaceId
 from imgrepl.model.plan import PackMove, ReplicationPlan
 from imgrepl.model.region import Place, roles_of
@@ -45,7 +45,10 @@ class RegionPart:
 
 
 def region_parts(engine: Engine, version_id: VersionId) -> list[RegionPart]:
-    """The regions of a version with the places their replicas stand in; makes rows for new places."""
+    """The regions of a version with the places their replicas stand in.
+
+    Makes rows for new places.
+    """
     with engine.index.begin() as tx:
         by_region: dict[str, list[Replica]] = {}
         for replica in replicas.of_version(tx, version_id):
@@ -98,7 +101,8 @@ def replicate(
 ) -> dict[str, str]:
     """Brings `version` to its regions (those in `only`, when given); gives the failed ones and why.
 
-    Raises `Interrupted` when asked to stop; what is durable by then is found again by the next attempt.
+    Raises `Interrupted` when asked to stop; what is durable by then is found again by the next
+    attempt.
     """
     parts = [
         part for part in region_parts(engine, version.id) if only is None or part.region in only
@@ -109,7 +113,7 @@ def replicate(
     fanout = Fanout(work, engine.options, engine.clock, engine.stop, mover.regions_of)
     with engine.index.begin() as tx:
         operations.assert_held(tx, lease.operation.id, lease.fence)
-        versions.set_state(tx, version.id, version.updating_state)
+        versions.set_state(tx, version.id, ProvisioningState.UPDATING)
     work.begin(plan)
     try:
         errors = fanout.run(plan.moves, [part.region for part in parts])

@@ -16,7 +16,8 @@ from imgrepl.model.region import Place
 def settle_intents(engine: Engine, operation_id: OperationId, within: Sequence[Place]) -> None:
     """Confirms each intent in `within` whose object is there with the right size, drops the others.
 
-    An intent whose place does not answer stays open: the next attempt, or the collector, looks again.
+    An intent whose place does not answer stays open: the next attempt, or the collector, looks
+    again.
     """
     by_id = {place.id: place for place in within}
     with engine.index.read() as tx:

@@ -1,7 +1,7 @@
 """Stages 5, 8 and 9: manifest, home record (the commit), seals.
 
-Write orders of the format: all packs before the manifest, the manifest before the record; the home region's record is the
-commit, and the row follows it.
+Write orders of the format: all packs before the manifest, the manifest before the record; the home
+region's record is the commit, and the row follows it.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,8 @@ def commit(
 ) -> ImageVersion:
     """Makes a staged version the version: from here on its content is its own for good.
 
-    Raises `Conflict`: `OperationLost` when somebody else took over, `PacksNotLive` when a pack was collected meanwhile.
+    Raises `Conflict`: `OperationLost` when somebody else took over, `PacksNotLive` when a pack was
+    collected meanwhile.
     """
     for disk in disks:
         _put_home_manifest(engine, home, disk.manifest)
@@ -77,12 +78,14 @@ def commit(
 def seal_region(engine: Engine, version: ImageVersion, within: Sequence[Place]) -> Proof:
     """Writes what makes each place whole by itself: manifests, then seals, then the records.
 
-    Gives the weakest proof among the packs. Raises `Conflict` (`PacksNotLive`) when a place lacks a pack after all.
+    Gives the weakest proof among the packs. Raises `Conflict` (`PacksNotLive`) when a place lacks a
+    pack after all.
     """
-    proofs = []
-    for place in within:
-        for content_id in version.content_ids:
-            proofs.append(_seal_content(engine, version, place, content_id))
+    proofs = [
+        _seal_content(engine, version, place, content_id)
+        for place in within
+        for content_id in version.content_ids
+    ]
     if within:
         records.put_hierarchy(engine, version, within[0].region)
     weakest = min((proof.level for proof in proofs), default=ProofLevel.FULL_READ)
@@ -99,7 +102,10 @@ def replace_manifest(engine: Engine, place: Place, manifest: Manifest) -> None:
 
 
 def _put_home_manifest(engine: Engine, home: Place, manifest: Manifest) -> None:
-    """Makes the content known and its manifest durable at home; one that is known stays as it is."""
+    """Makes the content known and its manifest durable at home.
+
+    One that is known stays as it is.
+    """
     with engine.index.read() as tx:
         known = contents.get(tx, manifest.content_id)
         named = contents.packs_of(tx, [manifest.content_id])

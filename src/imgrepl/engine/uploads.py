@@ -19,8 +19,9 @@ from imgrepl.store.protocols import Body, ObjectInfo, Store
 class PackUploads:
     """Sends closed packs to the source place, a few at once.
 
-    Write order F-1 and F-2 of the format: the intent is committed before the PUT starts, the row says present only after
-    the server acknowledged the bytes under our SHA-256. A pack that is there already is not sent again.
+    Write order F-1 and F-2 of the format: the intent is committed before the PUT starts, the row
+    says present only after the server acknowledged the bytes under our SHA-256. A pack that is
+    there already is not sent again.
     """
 
     def __init__(

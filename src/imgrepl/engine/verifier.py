@@ -1,4 +1,7 @@
-"""Stage 8, asked again: is every replica what it was, by the store's word or by reading all of it."""
+"""Stage 8, asked again: is every replica what it was.
+
+By the store's word or by reading all of it.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,8 +71,9 @@ def verify_version(
 ) -> list[ReplicaHealth]:
     """Verifies each replica in `parts`, in order.
 
-    Shallow: each object is present, has its size and, where the store states one, its checksum; no content is read. Deep:
-    every byte is read, every digest computed, every chunk decoded. What is proven and what is damaged is recorded.
+    Shallow: each object is present, has its size and, where the store states one, its checksum; no
+    content is read. Deep: every byte is read, every digest computed, every chunk decoded. What is
+    proven and what is damaged is recorded.
     """
     verdicts = []
     for part in parts:
@@ -88,13 +92,13 @@ def _pack_sizes(engine: Engine, version: ImageVersion) -> dict[PackId, int]:
         return contents.pack_bytes_of(tx, contents.packs_of(tx, version.content_ids))
 
 
-def _verify_replica(  # noqa: PLR0913 - one replica, and how to look at it
+def _verify_replica(
     engine: Engine,
     version: ImageVersion,
     replica: Replica,
     group: Sequence[Place],
     reporter: Reporter,
-    deep: bool,  # noqa: FBT001
+    deep: bool,
 ) -> ReplicaHealth:
     findings = [_verify_place(engine, version, place, reporter, deep) for place in group]
     faults = tuple(fault for finding in findings for fault in finding.faults)
@@ -136,7 +140,7 @@ def _verify_place(
     version: ImageVersion,
     place: Place,
     reporter: Reporter,
-    deep: bool,  # noqa: FBT001
+    deep: bool,
 ) -> _Finding:
     sizes = _pack_sizes(engine, version)
     with engine.index.read() as tx:
@@ -206,7 +210,7 @@ def _manifest_faults(
     engine: Engine,
     version: ImageVersion,
     place: Place,
-    deep: bool,  # noqa: FBT001
+    deep: bool,
 ) -> Iterable[Fault]:
     with engine.index.read() as tx:
         rows = [contents.get(tx, content_id) for content_id in version.content_ids]

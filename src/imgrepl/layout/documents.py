@@ -16,7 +16,10 @@ _KEYS = {"blake3", "body", "format", "kind"}
 
 
 def encode_document(kind: str, body: Mapping[str, Any]) -> bytes:
-    """A document's bytes: sorted keys, no spaces, ASCII, one line; equal bodies give equal bytes."""
+    """A document's bytes: sorted keys, no spaces, ASCII, one line.
+
+    Equal bodies give equal bytes.
+    """
     inner = {"body": dict(body), "format": DOCUMENT_FORMAT, "kind": kind}
     digest = blake3(_canonical(inner)).hexdigest()
     return _canonical({**inner, "blake3": digest}) + b"\n"
@@ -25,8 +28,8 @@ def encode_document(kind: str, body: Mapping[str, Any]) -> bytes:
 def decode_document(kind: str, data: Buffer) -> dict[str, Any]:
     """The body of a document of this kind.
 
-    Raises `Corrupt` (`DocumentCorrupt`) when its digest does not agree, and `Invalid` (`FormatUnknown`) for what a later
-    release wrote.
+    Raises `Corrupt` (`DocumentCorrupt`) when its digest does not agree, and `Invalid`
+    (`FormatUnknown`) for what a later release wrote.
     """
     document = _parsed(kind, data)
     if not isinstance(document, dict) or document.keys() != _KEYS:

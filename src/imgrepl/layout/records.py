@@ -1,4 +1,7 @@
-"""Records: every field of a gallery, definition or version, enough to rebuild an index from one region."""
+"""Records: every field of a gallery, definition or version.
+
+Enough to rebuild an index from one region.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +25,8 @@ class RecordKind(StrEnum):
 class Record:
     """One revision of one resource; the highest revision of an incarnation counts.
 
-    `path` is its names in lower case; `deleted` makes it a tombstone, whose `fields` still say what was deleted.
+    `path` is its names in lower case; `deleted` makes it a tombstone, whose `fields` still say what
+    was deleted.
     """
 
     kind: RecordKind

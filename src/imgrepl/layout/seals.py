@@ -11,7 +11,7 @@ from imgrepl.model.proof import Proof, ProofLevel
 
 @dataclass(frozen=True, kw_only=True)
 class Seal:
-    """One revision of a content's seal. `proof` is the weakest among its packs when it was written."""
+    """One revision of a content's seal; `proof` is the weakest among its packs at that time."""
 
     content_id: ContentId
     revision: int

@@ -1,0 +1,257 @@
+"""Publishes a version: checks first, then content and regions.
+
+And the same command again goes on.
+"""
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from imgrepl.actions import (
+    disk_sources,
+    following,
+    parents,
+    publishing,
+    rehearsing,
+    targets,
+    versions,
+)
+from imgrepl.actions.context import Context
+from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest, absolute
+from imgrepl.actions.version_requests import CreateVersion, VersionView
+from imgrepl.errors import Conflict, Invalid
+from imgrepl.gallery import galleries, operations, regions, replicas
+from imgrepl.gallery import versions as rows
+from imgrepl.model import rules
+from imgrepl.model.gallery import ImageVersion, VersionDisk
+from imgrepl.model.ids import IncarnationId, OperationId
+from imgrepl.model.operation import OperationKind
+from imgrepl.model.references import parse_version_reference
+from imgrepl.model.region import StorageAccountType, normal_region_name
+from imgrepl.model.waiting import WAIT_FOR_ALL, Milestone, WaitFor
+
+
+def create(
+    ctx: Context,
+    request: CreateVersion,
+    *,
+    wait: WaitFor = WAIT_FOR_ALL,
+    dry_run: bool = False,
+    estimate: bool = False,
+) -> VersionView:
+    """Publishes `request`, or goes on where an earlier attempt stood.
+
+    And gives the version as it is then.
+
+    A version that exists with the same content and fields is a success, and replication goes on.
+    `dry_run` reads and cuts the source and changes nothing; `estimate` looks at the format's tables
+    only. Raises `Conflict` (`VersionExists`, `OperationBusy`), `Invalid` for a broken rule or
+    image, `NotFound`, and what the stores raise while the content is not yet committed. A region
+    that fails is no error here: its replicas say so.
+    """
+    disks = _disks(request)
+    if not dry_run and request.create_parents:
+        parents.create_missing(ctx, request)
+    with ctx.index.read() as tx:
+        wanted = _wanted(
+            ctx, tx, request, disks, parents_may_lack=dry_run and request.create_parents
+        )
+        existing = (
+            rows.find(tx, request.id) if not request.create_parents or _has(tx, request) else None
+        )
+    if estimate:
+        return rehearsing.estimate(ctx, wanted, disks)
+    if existing is not None and existing.committed:
+        return _again(ctx, existing, wanted, disks, wait=wait, dry_run=dry_run)
+    if dry_run:
+        return rehearsing.rehearse(ctx, wanted, disks)
+    operation_id = _stage(ctx, existing, wanted, disks)
+    return _run(ctx, wanted, operation_id, wait)
+
+
+def _disks(request: CreateVersion) -> list[DiskRequest]:
+    named: list[tuple[int | None, str]] = [(None, request.os_disk), *request.data_disks.items()]
+    return [
+        DiskRequest(
+            lun=lun,
+            source=absolute(source),
+            parents=tuple(absolute(parent) for parent in request.parents.get(lun, ())),
+            sha256=request.sha256,
+            ignore_checksum=request.ignore_checksum,
+            size_from_geometry=request.size_from_geometry,
+        )
+        for lun, source in named
+    ]
+
+
+def _has(tx: Connection, request: CreateVersion) -> bool:
+    return galleries.find(tx, request.id.gallery) is not None
+
+
+def _wanted(
+    ctx: Context,
+    tx: Connection,
+    request: CreateVersion,
+    disks: Sequence[DiskRequest],
+    *,
+    parents_may_lack: bool,
+) -> ImageVersion:
+    """The version that is asked for, with every rule checked that needs no reading."""
+    gallery = galleries.find(tx, request.id.gallery)
+    if gallery is None and not parents_may_lack:
+        galleries.get(tx, request.id.gallery)
+    location = request.location or (gallery.location if gallery is not None else None)
+    home = regions.get(tx, normal_region_name(location or parents.default_location(tx))).name
+    kind = StorageAccountType(request.storage_account_type or StorageAccountType.STANDARD_LRS)
+    count = 1 if request.replica_count is None else request.replica_count
+    ctx.limits.check_replica_count(count, str(request.id))
+    chosen = targets.resolve(
+        ctx,
+        tx,
+        request.target_regions or (),
+        location=home,
+        replica_count=count,
+        storage_account_type=kind,
+    )
+    return ImageVersion(
+        id=request.id,
+        incarnation=IncarnationId(uuid.uuid4().hex),
+        revision=0,
+        location=home,
+        target_regions=chosen,
+        replica_count=count,
+        storage_account_type=kind,
+        disks=_staged_disks(tx, disks),
+        exclude_from_latest=request.exclude_from_latest,
+        end_of_life_date=rules.check_end_of_life(request.end_of_life_date, ctx.clock.now()),
+        safety=request.safety,
+        tags=rules.check_tags(request.tags, ctx.limits),
+    )
+
+
+def _staged_disks(tx: Connection, disks: Sequence[DiskRequest]) -> tuple[VersionDisk, ...]:
+    from_version = [disk for disk in disks if disk.source.startswith(VERSION_SCHEME)]
+    if not from_version:
+        return tuple(VersionDisk(lun=disk.lun, source=disk.source) for disk in disks)
+    if len(disks) != 1:
+        raise Invalid(
+            "a version that is made from another one takes all of its disks: name no data disks",
+            code="InvalidDiskLayout",
+        )
+    reference = disks[0].source
+    definition, name = parse_version_reference(reference.removeprefix(VERSION_SCHEME))
+    source = versions.resolve_name(tx, definition, name, None)
+    return tuple(
+        VersionDisk(
+            lun=disk.lun,
+            source=reference,
+            format=disk.format,
+            provisioned_bytes=disk.provisioned_bytes,
+            occupied_bytes=disk.occupied_bytes,
+            stored_bytes=disk.stored_bytes,
+            content_id=disk.content_id,
+            chunks=disk.chunks,
+            sha256=disk.sha256,
+        )
+        for disk in rows.get(tx, source).disks
+    )
+
+
+def _stage(
+    ctx: Context,
+    existing: ImageVersion | None,
+    wanted: ImageVersion,
+    disks: Sequence[DiskRequest],
+) -> OperationId:
+    """Makes the row that nobody sees yet, or takes over one that an earlier attempt left."""
+    if existing is None:
+        _check_readable(ctx, disks)
+    operation_id = publishing.new_operation_id(ctx)
+    with ctx.index.begin() as tx:
+        left = rows.find(tx, wanted.id)
+        if left is not None:
+            return _taken_over(tx, left, wanted)
+        versions.check_room(ctx, tx, wanted)
+        operations.create(
+            tx,
+            operation_id=operation_id,
+            kind=OperationKind.PUBLISH,
+            target=str(wanted.id),
+            request=publishing.request_json(wanted.id, disks),
+        )
+        rows.stage(tx, wanted, operation_id)
+        replicas.plan(tx, wanted.id, targets.replicas_of(wanted.target_regions))
+    return operation_id
+
+
+def _check_readable(ctx: Context, disks: Sequence[DiskRequest]) -> None:
+    files = [disk for disk in disks if not disk.source.startswith(VERSION_SCHEME)]
+    with disk_sources.opened(ctx, files, quiet=True):
+        pass
+
+
+def _taken_over(tx: Connection, left: ImageVersion, wanted: ImageVersion) -> OperationId:
+    """The operation of a staged version, if it was to publish the same."""
+    operation_id = rows.operation_of(tx, left.id)
+    differing = versions.differences(left, wanted, content=False)
+    same_sources = [d.source for d in left.disks] == [d.source for d in wanted.disks]
+    if left.committed or operation_id is None or differing or not same_sources:
+        raise Conflict(
+            f"version {left.id} is being published with other sources or fields",
+            code="VersionExists",
+            target=str(left.id),
+            details=differing,
+            hint=f"wait for it, or end it with `imgrepl operation cancel {operation_id}`",
+        )
+    return operation_id
+
+
+def _again(
+    ctx: Context,
+    existing: ImageVersion,
+    wanted: ImageVersion,
+    disks: Sequence[DiskRequest],
+    *,
+    wait: WaitFor,
+    dry_run: bool,
+) -> VersionView:
+    """The version is there: the same again is a success, anything else a conflict."""
+    found = rehearsing.content_ids(ctx, wanted, disks)
+    if list(existing.content_ids) != found:
+        raise Conflict(
+            f"version {existing.id} exists with other content",
+            code="VersionExists",
+            target=str(existing.id),
+            hint="a version's content never changes: publish it under another number, for example"
+            " with --auto-version patch",
+        )
+    differing = versions.differences(existing, wanted, content=True)
+    if differing:
+        raise Conflict(
+            f"version {existing.id} exists with other fields",
+            code="VersionExists",
+            target=str(existing.id),
+            details=differing,
+            hint=versions.update_command(wanted),
+        )
+    if dry_run or versions.is_complete(ctx, existing.id):
+        return versions.view(ctx, existing.id)
+    return following.retry(ctx, existing.id, wait=wait)
+
+
+def _run(
+    ctx: Context, wanted: ImageVersion, operation_id: OperationId, wait: WaitFor
+) -> VersionView:
+    match wait.milestone:
+        case Milestone.ALL:
+            done = publishing.run(ctx, operation_id)
+            return versions.view(ctx, wanted.id, transfer=done.transfer, operation=operation_id)
+        case Milestone.NONE:
+            ctx.spawn(operation_id)
+            return versions.view(ctx, wanted.id, operation=operation_id)
+        case _:
+            done = publishing.run(ctx, operation_id, content_only=True)
+            ctx.spawn(operation_id)
+            following.wait(ctx, wanted.id, wait)
+            return versions.view(ctx, wanted.id, transfer=done.transfer, operation=operation_id)

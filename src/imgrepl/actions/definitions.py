@@ -1,0 +1,211 @@
+"""What a user does with image definitions."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from typing import Any
+
+from imgrepl.actions import record_spreading
+from imgrepl.actions.context import Context
+from imgrepl.errors import Conflict
+from imgrepl.gallery import activity, definitions, galleries, records_log, regions
+from imgrepl.model import names, rules
+from imgrepl.model.gallery import (
+    OPEN_RANGE,
+    Architecture,
+    DefinitionId,
+    GalleryId,
+    HyperVGeneration,
+    ImageDefinition,
+    ImageIdentifier,
+    OsState,
+    OsType,
+    PurchasePlan,
+    Range,
+)
+from imgrepl.model.ids import IncarnationId
+from imgrepl.model.region import normal_region_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateDefinition:
+    """A definition to make; without `location` it gets its gallery's. `recommended_memory` is in GB."""
+
+    id: DefinitionId
+    identifier: ImageIdentifier
+    os_type: OsType
+    os_state: OsState = OsState.GENERALIZED
+    hyper_v_generation: HyperVGeneration = HyperVGeneration.V2
+    architecture: Architecture = Architecture.X64
+    location: str | None = None
+    features: Mapping[str, str] = field(default_factory=dict)
+    recommended_vcpus: Range = OPEN_RANGE
+    recommended_memory: Range = OPEN_RANGE
+    disallowed_disk_types: tuple[str, ...] = ()
+    description: str | None = None
+    end_of_life_date: datetime | None = None
+    release_note_uri: str | None = None
+    eula: str | None = None
+    privacy_statement_uri: str | None = None
+    purchase_plan: PurchasePlan | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionChanges:
+    """What an update sets: None leaves a field as it is; `clear` names those to set back to None."""
+
+    description: str | None = None
+    end_of_life_date: datetime | None = None
+    release_note_uri: str | None = None
+    recommended_vcpus: Range | None = None
+    recommended_memory: Range | None = None
+    disallowed_disk_types: tuple[str, ...] | None = None
+    tags: Mapping[str, str] | None = None
+    clear: frozenset[str] = frozenset()
+
+
+CLEARABLE = frozenset({"description", "end_of_life_date", "release_note_uri"})
+_NOT_COMPARED = frozenset({"incarnation", "revision", "created_at", "provisioning_state", "id"})
+
+
+def create(ctx: Context, request: CreateDefinition) -> ImageDefinition:
+    """Makes a definition; one that exists with the same fields is given as it is.
+
+    Raises `NotFound`: `GalleryNotFound`, `RegionNotFound`; `Conflict`: `DefinitionExists`,
+    `IdentifierConflict`; `Invalid` for names, limits and fields.
+    """
+    with ctx.index.begin() as tx:
+        gallery = galleries.get(tx, request.id.gallery)
+        asked = _checked(ctx, request, gallery.id, request.location or gallery.location)
+        regions.get(tx, asked.location)
+        present = definitions.find(tx, asked.id)
+        if present is not None:
+            return _same(present, asked)
+        rules.check_end_of_life(asked.end_of_life_date, ctx.clock.now())
+        count = definitions.count(tx, gallery.id.subscription, asked.location)
+        where = f"subscription {gallery.id.subscription} in {asked.location}"
+        ctx.limits.check_room("image definitions", count, ctx.limits.definitions_max, where)
+        definitions.create(tx, asked)
+        detail = {"identifier": "/".join(asked.identifier)}
+        _log(ctx, tx, "create", asked, detail)
+    record_spreading.publish(ctx, asked)
+    return asked
+
+
+def show(ctx: Context, definition_id: DefinitionId) -> ImageDefinition:
+    """The definition. Raises `NotFound` (`GalleryNotFound`, `DefinitionNotFound`)."""
+    with ctx.index.read() as tx:
+        return definitions.get(tx, definition_id)
+
+
+def list_of(ctx: Context, gallery_id: GalleryId) -> list[ImageDefinition]:
+    """A gallery's definitions by name. Raises `NotFound` (`GalleryNotFound`)."""
+    with ctx.index.read() as tx:
+        return definitions.list_all(tx, gallery=gallery_id)
+
+
+def update(
+    ctx: Context, definition_id: DefinitionId, changes: DefinitionChanges
+) -> ImageDefinition:
+    """Changes what may change. Nothing to change: nothing is written.
+
+    Raises `NotFound`; `Invalid` for a field that breaks a rule.
+    """
+    with ctx.index.begin() as tx:
+        before = definitions.get(tx, definition_id)
+        after = _changed(ctx, before, changes)
+        if after == before:
+            return before
+        after = replace(after, revision=definitions.next_revision(tx, definition_id))
+        definitions.update(tx, after)
+        _log(ctx, tx, "update", after, {"revision": after.revision})
+    record_spreading.publish(ctx, after)
+    return after
+
+
+def delete(ctx: Context, definition_id: DefinitionId) -> None:
+    """Deletes a definition without versions and leaves a tombstone.
+
+    Raises `NotFound`; `Conflict` (`NotEmpty`) with its versions.
+    """
+    with ctx.index.begin() as tx:
+        definition = definitions.get(tx, definition_id)
+        revision = definitions.next_revision(tx, definition_id)
+        definitions.remove(tx, definition_id)
+        records_log.bury(tx, definition.id, definition.incarnation, revision)
+        _log(ctx, tx, "delete", definition, {})
+    record_spreading.bury(ctx, definition, revision)
+
+
+def _checked(
+    ctx: Context, request: CreateDefinition, gallery_id: GalleryId, location: str
+) -> ImageDefinition:
+    given = {item.name: getattr(request, item.name) for item in fields(request)}
+    given |= {
+        "id": names.check_definition(gallery_id.definition(request.id.definition)),
+        "identifier": names.check_identifier(request.identifier),
+        "location": normal_region_name(location),
+        "features": rules.check_features(request.features),
+        "disallowed_disk_types": rules.check_disk_types(request.disallowed_disk_types),
+        "tags": rules.check_tags(request.tags, ctx.limits),
+        "description": request.description or None,
+    }
+    _check_ranges(request.recommended_vcpus, request.recommended_memory)
+    rules.check_uri("releaseNoteUri", request.release_note_uri)
+    rules.check_uri("privacyStatementUri", request.privacy_statement_uri)
+    return ImageDefinition(
+        **given,
+        incarnation=IncarnationId(uuid.uuid4().hex),
+        revision=1,
+        created_at=ctx.clock.now(),
+    )
+
+
+def _check_ranges(vcpus: Range | None, memory: Range | None) -> None:
+    if vcpus is not None:
+        rules.check_range("recommended.vCPUs", vcpus, rules.VCPUS_MAX)
+    if memory is not None:
+        rules.check_range("recommended.memory", memory, rules.MEMORY_GB_MAX)
+
+
+def _same(present: ImageDefinition, asked: ImageDefinition) -> ImageDefinition:
+    compared = [item.name for item in fields(asked) if item.name not in _NOT_COMPARED]
+    differ = [name for name in compared if getattr(present, name) != getattr(asked, name)]
+    if not differ:
+        return present
+    raise Conflict(
+        f"image definition {present.id} exists with another {', '.join(differ)}",
+        code="DefinitionExists",
+        target=str(present.id),
+        details=[
+            f"{name}: {getattr(present, name)}, not {getattr(asked, name)}" for name in differ
+        ],
+        hint="`imgrepl image-definition update` changes what may change; for the rest make another",
+    )
+
+
+def _changed(ctx: Context, before: ImageDefinition, changes: DefinitionChanges) -> ImageDefinition:
+    assert changes.clear <= CLEARABLE, f"not clearable: {changes.clear - CLEARABLE}"
+    set_to: dict[str, Any] = dict.fromkeys(changes.clear)
+    for item in fields(changes):
+        value = getattr(changes, item.name)
+        if item.name != "clear" and value is not None:
+            set_to[item.name] = value
+    _check_ranges(changes.recommended_vcpus, changes.recommended_memory)
+    rules.check_uri("releaseNoteUri", changes.release_note_uri)
+    if changes.end_of_life_date != before.end_of_life_date:
+        rules.check_end_of_life(changes.end_of_life_date, ctx.clock.now())
+    if changes.tags is not None:
+        set_to["tags"] = rules.check_tags(changes.tags, ctx.limits)
+    if changes.disallowed_disk_types is not None:
+        set_to["disallowed_disk_types"] = rules.check_disk_types(changes.disallowed_disk_types)
+    return replace(before, **set_to)
+
+
+def _log(
+    ctx: Context, tx: Any, what: str, definition: ImageDefinition, detail: Mapping[str, Any]
+) -> None:
+    action = f"image-definition.{what}"
+    activity.log(tx, action, str(definition.id), "Succeeded", detail, ctx.principal)

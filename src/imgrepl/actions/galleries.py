@@ -1,0 +1,165 @@
+"""What a user does with galleries."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from imgrepl.actions import record_spreading
+from imgrepl.actions.context import Context
+from imgrepl.errors import Conflict, Invalid
+from imgrepl.gallery import activity, definitions, galleries, records_log, regions, versions
+from imgrepl.model import names, rules
+from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, VersionId
+from imgrepl.model.ids import IncarnationId
+from imgrepl.model.region import normal_region_name
+
+RETENTION_DAYS_MAX = 90
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryChanges:
+    """What an update sets: None leaves a field as it is, an empty description clears it."""
+
+    description: str | None = None
+    tags: Mapping[str, str] | None = None
+    soft_delete_enabled: bool | None = None
+    soft_delete_retention_days: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryTree:
+    """All that a recursive deletion takes, versions first; staged ones are among them."""
+
+    versions: tuple[VersionId, ...] = field(default=())
+    definitions: tuple[DefinitionId, ...] = field(default=())
+
+
+def create(
+    ctx: Context,
+    gallery_id: GalleryId,
+    *,
+    location: str,
+    description: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Gallery:
+    """Makes a gallery; one that exists with the same fields is given as it is.
+
+    Raises `NotFound` (`RegionNotFound`); `Conflict` (`GalleryExists`); `Invalid`: `InvalidName`,
+    `InvalidTag`, `LimitExceeded`.
+    """
+    asked = Gallery(
+        id=names.check_gallery(gallery_id),
+        incarnation=IncarnationId(uuid.uuid4().hex),
+        revision=1,
+        location=normal_region_name(location),
+        description=description or None,
+        tags=rules.check_tags(tags or {}, ctx.limits),
+        created_at=ctx.clock.now(),
+    )
+    with ctx.index.begin() as tx:
+        regions.get(tx, asked.location)
+        present = galleries.find(tx, asked.id)
+        if present is not None:
+            return _same(present, asked)
+        count = galleries.count(tx, asked.id.subscription, asked.location)
+        where = f"subscription {asked.id.subscription} in {asked.location}"
+        ctx.limits.check_room("galleries", count, ctx.limits.galleries_max, where)
+        galleries.create(tx, asked)
+        detail = {"location": asked.location}
+        activity.log(tx, "gallery.create", str(asked.id), "Succeeded", detail, ctx.principal)
+    record_spreading.publish(ctx, asked)
+    return asked
+
+
+def show(ctx: Context, gallery_id: GalleryId) -> Gallery:
+    """The gallery. Raises `NotFound` (`GalleryNotFound`)."""
+    with ctx.index.read() as tx:
+        return galleries.get(tx, gallery_id)
+
+
+def list_all(
+    ctx: Context, *, subscription: str | None = None, group: str | None = None
+) -> list[Gallery]:
+    """Galleries by name, of one subscription or group where given."""
+    with ctx.index.read() as tx:
+        return galleries.list_all(tx, subscription=subscription, group=group)
+
+
+def update(ctx: Context, gallery_id: GalleryId, changes: GalleryChanges) -> Gallery:
+    """Changes what may change. Nothing to change: nothing is written.
+
+    Raises `NotFound` (`GalleryNotFound`); `Invalid`: `InvalidTag`, `OutOfRange`.
+    """
+    with ctx.index.begin() as tx:
+        before = galleries.get(tx, gallery_id)
+        after = _changed(ctx, before, changes)
+        if after == before:
+            return before
+        after = replace(after, revision=galleries.next_revision(tx, gallery_id))
+        galleries.update(tx, after)
+        detail = {"revision": after.revision}
+        activity.log(tx, "gallery.update", str(after.id), "Succeeded", detail, ctx.principal)
+    record_spreading.publish(ctx, after)
+    return after
+
+
+def tree(ctx: Context, gallery_id: GalleryId) -> GalleryTree:
+    """What is inside the gallery. Raises `NotFound` (`GalleryNotFound`)."""
+    with ctx.index.read() as tx:
+        inner = [found.id for found in definitions.list_all(tx, gallery=gallery_id)]
+        leaves = [
+            version.id
+            for definition in inner
+            for version in versions.list_of(tx, definition, include_staged=True)
+        ]
+    return GalleryTree(versions=tuple(leaves), definitions=tuple(inner))
+
+
+def delete(ctx: Context, gallery_id: GalleryId) -> None:
+    """Deletes an empty gallery and leaves a tombstone.
+
+    Raises `NotFound` (`GalleryNotFound`); `Conflict` (`NotEmpty`) with its definitions.
+    """
+    with ctx.index.begin() as tx:
+        gallery = galleries.get(tx, gallery_id)
+        revision = galleries.next_revision(tx, gallery_id)
+        galleries.remove(tx, gallery_id)
+        records_log.bury(tx, gallery.id, gallery.incarnation, revision)
+        activity.log(tx, "gallery.delete", str(gallery.id), "Succeeded", {}, ctx.principal)
+    record_spreading.bury(ctx, gallery, revision)
+
+
+def _same(present: Gallery, asked: Gallery) -> Gallery:
+    fields = ("location", "description", "tags")
+    differ = [name for name in fields if getattr(present, name) != getattr(asked, name)]
+    if not differ:
+        return present
+    raise Conflict(
+        f"gallery {present.id} exists with another {', '.join(differ)}",
+        code="GalleryExists",
+        target=str(present.id),
+        details=[
+            f"{name}: {getattr(present, name)!r}, not {getattr(asked, name)!r}" for name in differ
+        ],
+        hint="a gallery stays in its region; `imgrepl gallery update` changes the rest",
+    )
+
+
+def _changed(ctx: Context, before: Gallery, changes: GalleryChanges) -> Gallery:
+    after = before
+    if changes.description is not None:
+        after = replace(after, description=changes.description or None)
+    if changes.tags is not None:
+        after = replace(after, tags=rules.check_tags(changes.tags, ctx.limits))
+    if changes.soft_delete_enabled is not None:
+        after = replace(after, soft_delete_enabled=changes.soft_delete_enabled)
+    if changes.soft_delete_retention_days is not None:
+        days = changes.soft_delete_retention_days
+        if not 1 <= days <= RETENTION_DAYS_MAX:
+            raise Invalid(
+                f"a retention of {days} days is not between 1 and {RETENTION_DAYS_MAX}",
+                code="OutOfRange",
+                target=str(before.id),
+            )
+        after = replace(after, soft_delete_retention_days=days)
+    return after

@@ -1,0 +1,32 @@
+"""What a user does with operations that are there already."""
+
+from imgrepl.actions.context import Context
+from imgrepl.gallery import activity, operations
+from imgrepl.model.ids import OperationId
+from imgrepl.model.operation import Operation
+
+LISTED_MAX = 100
+
+
+def list_all(ctx: Context, limit: int = LISTED_MAX) -> list[Operation]:
+    """The latest operations, newest first; one without a living owner is `Stalled`."""
+    with ctx.index.read() as tx:
+        return operations.list_recent(tx, limit)
+
+
+def show(ctx: Context, operation_id: OperationId) -> Operation:
+    """The operation. Raises `NotFound` (`OperationNotFound`)."""
+    with ctx.index.read() as tx:
+        return operations.get(tx, operation_id)
+
+
+def cancel(ctx: Context, operation_id: OperationId) -> Operation:
+    """Asks the operation to stop; one that nobody is at ends at once.
+
+    What is durable stays. Raises `NotFound` (`OperationNotFound`); `Conflict` (`OperationEnded`).
+    """
+    with ctx.index.begin() as tx:
+        operation = operations.request_cancel(tx, operation_id)
+        detail = {"operation": operation_id, "state": operation.state}
+        activity.log(tx, "operation.cancel", operation.target, "Succeeded", detail, ctx.principal)
+    return operation

@@ -1,0 +1,85 @@
+"""From what a user asks of regions to a version's targets and replicas, with every rule checked."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from imgrepl.actions.context import Context
+from imgrepl.actions.version_requests import TargetRequest
+from imgrepl.errors import Invalid
+from imgrepl.gallery import regions
+from imgrepl.model.gallery import TargetRegion
+from imgrepl.model.region import Region, StorageAccountType, normal_region_name
+from imgrepl.model.replica import Replica
+
+
+def resolve(
+    ctx: Context,
+    tx: Connection,
+    requests: Sequence[TargetRequest],
+    *,
+    location: str,
+    replica_count: int,
+    storage_account_type: StorageAccountType,
+) -> tuple[TargetRegion, ...]:
+    """Targets in the order asked for; the home region alone when nothing was asked.
+
+    Raises `Invalid` (`InvalidTargetRegions`, `OutOfRange`, `StorageTypeNotOffered`) and `NotFound`
+    (`RegionNotFound`).
+    """
+    asked = list(requests) or [TargetRequest(location)]
+    targets = []
+    for request in asked:
+        region = regions.get(tx, normal_region_name(request.name))
+        kind = request.storage_account_type or storage_account_type
+        count = replica_count if request.replica_count is None else request.replica_count
+        ctx.limits.check_replica_count(count, region.name)
+        check_offered(region, kind)
+        targets.append(
+            TargetRegion(name=region.name, replica_count=count, storage_account_type=kind)
+        )
+    check_targets(targets, location)
+    return tuple(targets)
+
+
+def check_targets(targets: Iterable[TargetRegion], location: str) -> None:
+    """No region twice, the home region among them. Raises `Invalid` (`InvalidTargetRegions`)."""
+    names = [target.name for target in targets]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise Invalid(
+            f"target region {', '.join(twice)} is named more than once",
+            code="InvalidTargetRegions",
+        )
+    if location not in names:
+        raise Invalid(
+            f"the home region {location} is not among the target regions {', '.join(names)}",
+            code="InvalidTargetRegions",
+            target=location,
+            hint=f"add {location} to --target-regions, or make one of them the home with -l",
+        )
+
+
+def check_offered(region: Region, kind: StorageAccountType) -> None:
+    """Raises `Invalid` (`StorageTypeNotOffered`) when the region keeps no replicas of this type."""
+    if not region.offers(kind):
+        offered = [other.value for other in StorageAccountType if region.offers(other)]
+        raise Invalid(
+            f"region {region.name} does not offer {kind}; it offers {', '.join(offered)}",
+            code="StorageTypeNotOffered",
+            target=region.name,
+            hint=f"`imgrepl region update {region.name}` takes --zone and --premium",
+        )
+
+
+def replicas_of(targets: Iterable[TargetRegion]) -> list[Replica]:
+    """The replicas that make the targets true, none of them there yet."""
+    return [
+        Replica(
+            region=target.name,
+            number=number,
+            storage_account_type=target.storage_account_type,
+        )
+        for target in targets
+        for number in range(target.replica_count)
+    ]

@@ -1,0 +1,73 @@
+"""What a user asks of a version, before anything is checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from imgrepl.model.gallery import ImageVersion, SafetyProfile, VersionId
+from imgrepl.model.ids import OperationId
+from imgrepl.model.region import StorageAccountType
+from imgrepl.model.replica import Replica
+from imgrepl.model.transfer import Transfer
+
+
+class TargetRequest(NamedTuple):
+    """One item of `--target-regions`; what is None falls back to the version's common value."""
+
+    name: str
+    replica_count: int | None = None
+    storage_account_type: StorageAccountType | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateVersion:
+    """A version to publish. `parents` maps a disk (None is the OS disk) to files for its chain."""
+
+    id: VersionId
+    os_disk: str
+    data_disks: Mapping[int, str] = field(default_factory=dict)
+    parents: Mapping[int | None, tuple[str, ...]] = field(default_factory=dict)
+    location: str | None = None
+    target_regions: Sequence[TargetRequest] | None = None
+    replica_count: int | None = None
+    storage_account_type: StorageAccountType | str | None = None
+    exclude_from_latest: bool = False
+    end_of_life_date: datetime | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    create_parents: bool = False
+    sha256: bool = False
+    ignore_checksum: bool = False
+    size_from_geometry: bool = False
+    safety: SafetyProfile = field(default_factory=SafetyProfile)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateVersion:
+    """Changes to a version's publishing and safety profile; None leaves a field as it is."""
+
+    target_regions: Sequence[TargetRequest] | None = None
+    add_regions: Sequence[TargetRequest] | None = None
+    remove_regions: Sequence[str] = ()
+    replica_count: int | None = None
+    exclude_from_latest: bool | None = None
+    end_of_life_date: datetime | None = None
+    block_deletion_before_end_of_life: bool | None = None
+    allow_deletion_of_replicated_locations: bool | None = None
+    tags: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionView:
+    """A version as it stands, and what the call that gives it has moved.
+
+    `operation` is the one that goes on after the call, or ended with it; `explained` says of each
+    candidate why it is, or is not, the latest.
+    """
+
+    version: ImageVersion
+    replicas: tuple[Replica, ...]
+    transfer: Transfer | None = None
+    operation: OperationId | None = None
+    explained: tuple[str, ...] | None = None
+    planned: bool = False

@@ -1,0 +1,234 @@
+"""Looks at image versions: one, many, the latest, the next number, what two of them share."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from imgrepl.actions.context import Context
+from imgrepl.actions.version_requests import VersionView
+from imgrepl.errors import Conflict, Invalid, NotFound
+from imgrepl.gallery import contents, replicas
+from imgrepl.gallery import versions as rows
+from imgrepl.model import latest
+from imgrepl.model.gallery import (
+    VERSION_NUMBER_MAX,
+    DefinitionId,
+    ImageVersion,
+    VersionDisk,
+    VersionId,
+    VersionName,
+)
+from imgrepl.model.ids import OperationId
+from imgrepl.model.region import normal_region_name
+from imgrepl.model.replica import ReplicaState
+from imgrepl.model.transfer import Transfer
+
+LATEST = "latest"
+
+
+def view(
+    ctx: Context,
+    version_id: VersionId,
+    *,
+    transfer: Transfer | None = None,
+    operation: OperationId | None = None,
+    explained: Iterable[str] | None = None,
+) -> VersionView:
+    """A version as it stands now. Raises `NotFound`."""
+    with ctx.index.read() as tx:
+        return VersionView(
+            version=rows.get(tx, version_id),
+            replicas=tuple(replicas.of_version(tx, version_id)),
+            transfer=transfer,
+            operation=operation or rows.operation_of(tx, version_id),
+            explained=None if explained is None else tuple(explained),
+        )
+
+
+def show(
+    ctx: Context,
+    definition: DefinitionId,
+    name: str,
+    *,
+    region: str | None = None,
+    explain: bool = False,
+) -> VersionView:
+    """One version, or the one that `latest` is, in `region` where given. Raises `NotFound`."""
+    where = None if region is None else normal_region_name(region)
+    with ctx.index.read() as tx:
+        version_id = resolve_name(tx, definition, name, where)
+        explained = None
+        if explain:
+            at = where or rows.get(tx, version_id).location
+            found = latest.explain(candidates(tx, definition), at)
+            explained = [f"in {at}, {line}" for line in found]
+    return view(ctx, version_id, explained=explained)
+
+
+def list_of(ctx: Context, definition: DefinitionId) -> list[VersionView]:
+    """A definition's versions, newest first. Raises `NotFound`."""
+    with ctx.index.read() as tx:
+        return [
+            VersionView(version=version, replicas=tuple(replicas.of_version(tx, version.id)))
+            for version in reversed(rows.list_of(tx, definition))
+        ]
+
+
+def resolve_name(
+    tx: Connection, definition: DefinitionId, name: str, region: str | None
+) -> VersionId:
+    """The version that `1.0.0` or `latest` names; staged ones are not found.
+
+    Raises `NotFound` (`VersionNotFound`, `NoLatestVersion`, `NotAvailableInRegion`) and `Invalid`.
+    """
+    if name.lower() != LATEST:
+        version = rows.find(tx, definition.version(VersionName.parse(name)))
+        if version is None or not version.committed:
+            rows.list_of(tx, definition)
+            raise NotFound(
+                f"{definition} has no version {name}", code="VersionNotFound", target=name
+            )
+        return version.id
+    if region is not None:
+        return definition.version(latest.resolve(definition, candidates(tx, definition), region))
+    found, _regions = latest.resolve_anywhere(definition, candidates(tx, definition))
+    return definition.version(found)
+
+
+def candidates(tx: Connection, definition: DefinitionId) -> list[latest.Candidate]:
+    """What the choice of `latest` looks at, newest first. Raises `NotFound`."""
+    completed = replicas.completed_regions(tx, definition)
+    return [
+        latest.Candidate.of(version, completed.get(version.id.version, ()))
+        for version in reversed(rows.list_of(tx, definition))
+    ]
+
+
+def next_name(ctx: Context, definition: DefinitionId, scheme: str | None) -> VersionName:
+    """The number after the highest one, staged ones counted: `major`, `minor`, `patch` or `date`.
+
+    The first version of a definition is 1.0.0, or the date. Raises `Invalid` (`InvalidVersion`)
+    past the largest number.
+    """
+    with ctx.index.read() as tx:
+        try:
+            known = rows.list_of(tx, definition, include_staged=True)
+        except NotFound:
+            known = []
+    if scheme == "date":
+        now = ctx.clock.now()
+        return VersionName(now.year, now.month * 100 + now.day, now.hour * 100 + now.minute)
+    if not known:
+        return VersionName(1, 0, 0)
+    major, minor, patch = known[-1].id.version
+    following = {
+        "major": VersionName(major + 1, 0, 0),
+        "minor": VersionName(major, minor + 1, 0),
+        "patch": VersionName(major, minor, patch + 1),
+    }[scheme or "patch"]
+    if max(following) > VERSION_NUMBER_MAX:
+        raise Invalid(
+            f"{following} is past the largest number {VERSION_NUMBER_MAX}",
+            code="InvalidVersion",
+            target=str(definition),
+        )
+    return following
+
+
+def check_room(ctx: Context, tx: Connection, version: ImageVersion) -> None:
+    """Whether one more version fits. Raises `Invalid` (`LimitExceeded`)."""
+    subscription = version.id.gallery.subscription.lower()
+    present = sum(
+        other.id.gallery.subscription.lower() == subscription and other.location == version.location
+        for other in rows.list_all(tx, include_staged=True)
+    )
+    where = f"subscription {version.id.gallery.subscription} in {version.location}"
+    ctx.limits.check_room("image versions", present, ctx.limits.versions_max, where)
+
+
+def is_complete(ctx: Context, version_id: VersionId) -> bool:
+    """Whether every replica that the targets ask for is there."""
+    with ctx.index.read() as tx:
+        found = replicas.of_version(tx, version_id)
+    return all(replica.state is ReplicaState.COMPLETED for replica in found)
+
+
+def differences(existing: ImageVersion, wanted: ImageVersion, *, content: bool) -> list[str]:
+    """In which fields two descriptions of one version differ, one line each.
+
+    With `content`, what only a committed version has is left out of the comparison.
+    """
+    names = ["location", "target_regions", "exclude_from_latest", "end_of_life_date", "tags"]
+    names += ["storage_account_type", "safety", "replication_mode"]
+    lines = []
+    for name in names:
+        old, new = getattr(existing, name), getattr(wanted, name)
+        if old != new and not (name == "tags" and dict(old) == dict(new)):
+            lines.append(f"{name}: is {_shown(old)}, asked for {_shown(new)}")
+    if content and len(existing.disks) != len(wanted.disks):
+        lines.append(f"disks: has {len(existing.disks)}, asked for {len(wanted.disks)}")
+    return lines
+
+
+def update_command(wanted: ImageVersion) -> str:
+    """The command that would make an existing version like `wanted`, as far as that can change."""
+    targets = " ".join(
+        f"{t.name}={t.replica_count}={t.storage_account_type.value.lower()}"
+        for t in wanted.target_regions
+    )
+    gallery, definition = wanted.id.gallery.gallery, wanted.id.definition.definition
+    return (
+        f"imgrepl image-version update -r {gallery} -i {definition} -e {wanted.id.version}"
+        f" --target-regions {targets}"
+    )
+
+
+def disk_of(version: ImageVersion, lun: int | None) -> VersionDisk:
+    """The OS disk (None) or a data disk. Raises `NotFound` (`DiskNotFound`)."""
+    for disk in version.disks:
+        if disk.lun == lun:
+            return disk
+    luns = ", ".join("os" if disk.lun is None else str(disk.lun) for disk in version.disks)
+    raise NotFound(
+        f"{version.id} has no data disk with LUN {lun}; it has {luns}",
+        code="DiskNotFound",
+        target=str(lun),
+    )
+
+
+def compare(ctx: Context, first: VersionId, second: VersionId) -> dict[str, object]:
+    """What two versions share, in stored bytes of packs and by content. Raises `NotFound`."""
+    with ctx.index.read() as tx:
+        one, two = rows.get(tx, first), rows.get(tx, second)
+        for version in (one, two):
+            if not version.committed:
+                raise Conflict(f"{version.id} is still being published", code="VersionStaged")
+        packs_one = contents.packs_of(tx, one.content_ids)
+        packs_two = contents.packs_of(tx, two.content_ids)
+        sizes = contents.pack_bytes_of(tx, {**packs_one, **packs_two})
+    shared = packs_one.keys() & packs_two.keys()
+    return {
+        "versions": [str(first), str(second)],
+        "equal": one.content_ids == two.content_ids,
+        "sharedPacks": len(shared),
+        "sharedPackBytes": sum(sizes[pack] for pack in shared),
+        "onlyFirstPackBytes": sum(sizes[p] for p in packs_one.keys() - shared),
+        "onlySecondPackBytes": sum(sizes[p] for p in packs_two.keys() - shared),
+        "disks": [
+            {
+                "lun": disk.lun,
+                "equal": disk.content_id == other.content_id,
+                "occupiedBytes": [disk.occupied_bytes, other.occupied_bytes],
+                "provisionedBytes": [disk.provisioned_bytes, other.provisioned_bytes],
+            }
+            for disk in one.disks
+            for other in two.disks
+            if disk.lun == other.lun
+        ],
+    }
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return " ".join(f"{t.name}={t.replica_count}={t.storage_account_type}" for t in value)
+    return str(value)
