@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from imgrepl.actions import record_spreading
 from imgrepl.actions.context import Context
 from imgrepl.errors import Conflict
@@ -30,7 +32,10 @@ from imgrepl.model.region import normal_region_name
 
 @dataclass(frozen=True, kw_only=True)
 class CreateDefinition:
-    """A definition to make; without `location` it gets its gallery's. `recommended_memory` is in GB."""
+    """A definition to make. Without `location` it gets its gallery's.
+
+    `recommended_memory` is in GB.
+    """
 
     id: DefinitionId
     identifier: ImageIdentifier
@@ -54,7 +59,10 @@ class CreateDefinition:
 
 @dataclass(frozen=True, kw_only=True)
 class DefinitionChanges:
-    """What an update sets: None leaves a field as it is; `clear` names those to set back to None."""
+    """What an update sets: None leaves a field as it is.
+
+    `clear` names fields of `CLEARABLE` to be set back to None.
+    """
 
     description: str | None = None
     end_of_life_date: datetime | None = None
@@ -205,7 +213,7 @@ def _changed(ctx: Context, before: ImageDefinition, changes: DefinitionChanges) 
 
 
 def _log(
-    ctx: Context, tx: Any, what: str, definition: ImageDefinition, detail: Mapping[str, Any]
+    ctx: Context, tx: Connection, what: str, definition: ImageDefinition, detail: Mapping[str, Any]
 ) -> None:
     action = f"image-definition.{what}"
     activity.log(tx, action, str(definition.id), "Succeeded", detail, ctx.principal)

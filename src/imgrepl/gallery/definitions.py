@@ -72,6 +72,18 @@ def list_all(tx: Connection, *, gallery: GalleryId | None = None) -> list[ImageD
     return [_definition_of(row) for row in tx.execute(chosen)]
 
 
+def count(tx: Connection, subscription: str, location: str) -> int:
+    """How many definitions the subscription has in this region."""
+    counted = (
+        sa.select(sa.func.count())
+        .select_from(definitions.join(galleries, galleries.c.id == definitions.c.gallery_id))
+        .where(
+            galleries.c.subscription_key == fold(subscription), definitions.c.location == location
+        )
+    )
+    return tx.execute(counted).scalar_one()
+
+
 def update(tx: Connection, definition: ImageDefinition) -> None:
     """Writes what may change. Raises `NotFound`; `Conflict` (`ChangedMeanwhile`)."""
     number = lookups.definition_number(tx, definition.id)

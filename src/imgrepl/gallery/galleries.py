@@ -70,6 +70,14 @@ def list_all(
     return [_gallery_of(row) for row in tx.execute(chosen.order_by(*order))]
 
 
+def count(tx: Connection, subscription: str, location: str) -> int:
+    """How many galleries the subscription has in this region."""
+    mine = sa.and_(
+        galleries.c.subscription_key == fold(subscription), galleries.c.location == location
+    )
+    return tx.execute(sa.select(sa.func.count()).where(mine).select_from(galleries)).scalar_one()
+
+
 def update(tx: Connection, gallery: Gallery) -> None:
     """Writes what may change. Raises `NotFound`; `Conflict` (`ChangedMeanwhile`)."""
     number = lookups.gallery_number(tx, gallery.id)

@@ -96,6 +96,18 @@ def list_all(tx: Connection, *, include_staged: bool = False) -> list[ImageVersi
     return _listed(tx, sa.true(), include_staged=include_staged)
 
 
+def count(tx: Connection, subscription: str, location: str) -> int:
+    """How many versions the subscription has in this region, staged ones included."""
+    inside = versions.join(definitions, definitions.c.id == versions.c.definition_id).join(
+        galleries, galleries.c.id == definitions.c.gallery_id
+    )
+    mine = sa.and_(
+        galleries.c.subscription_key == lookups.fold(subscription),
+        versions.c.location == location,
+    )
+    return tx.execute(sa.select(sa.func.count()).select_from(inside).where(mine)).scalar_one()
+
+
 def operation_of(tx: Connection, version: VersionId) -> OperationId | None:
     """The operation that is publishing the version. Raises `NotFound`."""
     number = lookups.version_number(tx, version)

@@ -1,0 +1,138 @@
+"""What a user does with regions; `check` asks their servers and lives with the engine's probe."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from imgrepl.actions.context import Context
+from imgrepl.errors import Invalid
+from imgrepl.gallery import activity, regions
+from imgrepl.model.overlap import overlap
+from imgrepl.model.region import ZONE_ROLES, Endpoint, Region, normal_region_name
+
+_URL = re.compile(r"s3://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](?:/[\w!.*'()/+=@-]*)?|file:///.+")
+
+
+def add(ctx: Context, region: Region) -> Region:
+    """Adds a region; its servers are not asked.
+
+    Raises `Conflict` (`RegionExists`); `NotFound` for an unknown parent; `Invalid`:
+    `InvalidRegionName`, `InvalidRegionUrl`, `InvalidZones`, `RegionsOverlap`.
+    """
+    asked = _checked(region)
+    with ctx.index.begin() as tx:
+        _add(ctx, tx, asked)
+    return asked
+
+
+def show(ctx: Context, name: str) -> Region:
+    """The region. Raises `NotFound` (`RegionNotFound`), naming those there are."""
+    with ctx.index.read() as tx:
+        return regions.get(tx, normal_region_name(name))
+
+
+def list_all(ctx: Context) -> list[Region]:
+    """Every region, by name."""
+    with ctx.index.read() as tx:
+        return regions.list_all(tx)
+
+
+def update(ctx: Context, region: Region) -> Region:
+    """Gives the region these endpoints and this display name. Unchanged: nothing is written.
+
+    Raises `NotFound` (`RegionNotFound`); `Conflict` (`RegionInUse`) where a place that holds packs
+    would lie elsewhere; `Invalid` as `add`.
+    """
+    asked = _checked(region)
+    with ctx.index.begin() as tx:
+        if regions.get(tx, asked.name) != asked:
+            _update(ctx, tx, asked)
+    return asked
+
+
+def register(ctx: Context, wanted: Sequence[Region]) -> list[Region]:
+    """Adds those that are new and updates the others, all or none. Raises as both."""
+    asked = [_checked(region) for region in wanted]
+    with ctx.index.begin() as tx:
+        known = {region.name: region for region in regions.list_all(tx)}
+        for region in asked:
+            if region.name not in known:
+                _add(ctx, tx, region)
+            elif known[region.name] != region:
+                _update(ctx, tx, region)
+    return asked
+
+
+def remove(ctx: Context, name: str) -> None:
+    """Removes an unused region; nothing in its buckets is touched.
+
+    Raises `NotFound` (`RegionNotFound`); `Conflict` (`RegionInUse`) with what uses it.
+    """
+    normal = normal_region_name(name)
+    with ctx.index.begin() as tx:
+        regions.remove(tx, normal)
+        activity.log(tx, "region.remove", normal, "Succeeded", {}, ctx.principal)
+
+
+def endpoints_of(region: Region) -> tuple[Endpoint, ...]:
+    """Every endpoint of a region."""
+    premium = () if region.premium is None else (region.premium,)
+    return (*region.standard, *region.zones, *premium)
+
+
+def _add(ctx: Context, tx: Connection, region: Region) -> None:
+    _refuse_overlap(tx, region)
+    regions.add(tx, region)
+    activity.log(tx, "region.add", region.name, "Succeeded", _urls(region), ctx.principal)
+
+
+def _update(ctx: Context, tx: Connection, region: Region) -> None:
+    _refuse_overlap(tx, region)
+    regions.update(tx, region)
+    activity.log(tx, "region.update", region.name, "Succeeded", _urls(region), ctx.principal)
+
+
+def _urls(region: Region) -> dict[str, list[str]]:
+    return {"urls": [endpoint.url for endpoint in endpoints_of(region)]}
+
+
+def _checked(region: Region) -> Region:
+    if not region.standard:
+        raise Invalid("a region needs a URL", code="InvalidRegionUrl", target=region.name)
+    for endpoint in endpoints_of(region):
+        if not _URL.fullmatch(endpoint.url) or "/../" in f"{endpoint.url}/":
+            raise Invalid(
+                f"{endpoint.url!r} is no place for a region",
+                code="InvalidRegionUrl",
+                target=region.name,
+                hint="use s3://BUCKET[/PREFIX] or file:///ABSOLUTE/PATH",
+            )
+    if len(region.zones) not in {0, len(ZONE_ROLES)}:
+        raise Invalid(
+            f"region {region.name} has {len(region.zones)} zones; it takes none or"
+            f" {len(ZONE_ROLES)}",
+            code="InvalidZones",
+            target=region.name,
+            hint="give --zone three times: any one of them may be lost",
+        )
+    name = normal_region_name(region.name)
+    parent = None if region.parent is None else normal_region_name(region.parent)
+    return replace(region, name=name, parent=parent)
+
+
+def _refuse_overlap(tx: Connection, region: Region) -> None:
+    for other in regions.list_all(tx):
+        if other.name == region.name:
+            continue
+        for mine in endpoints_of(region):
+            for theirs in endpoints_of(other):
+                if overlap(mine, theirs):
+                    raise Invalid(
+                        f"{mine.url} of region {region.name} overlaps with {theirs.url} of region"
+                        f" {other.name}: both would write the same keys",
+                        code="RegionsOverlap",
+                        target=region.name,
+                        hint="give each region a bucket or a prefix of its own",
+                    )

@@ -1,0 +1,342 @@
+"""The model as JSON, with Azure's field names, flattened as `az sig` prints it.
+
+Times are ISO 8601 in UTC, sizes bytes; what Azure has no field for stands under `imgrepl`.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from imgrepl.actions.usage import Usage, UsageReport
+from imgrepl.actions.version_requests import VersionView
+from imgrepl.azure import resource_ids
+from imgrepl.azure.resource_ids import GALLERY_TYPE
+from imgrepl.gallery.activity import ActivityEntry
+from imgrepl.model.gallery import (
+    Gallery,
+    GalleryId,
+    ImageDefinition,
+    ImageVersion,
+    Range,
+    VersionDisk,
+)
+from imgrepl.model.operation import Operation
+from imgrepl.model.region import Endpoint, Region, StorageAccountType
+from imgrepl.model.replica import Replica, aggregated_state, region_statuses
+from imgrepl.model.transfer import Transfer
+
+Json = dict[str, Any]
+_GIB = 1 << 30
+
+
+def gallery(value: Gallery) -> Json:
+    """A gallery as `az sig show` prints it."""
+    name = value.id.gallery
+    return {
+        "id": resource_ids.gallery_id(value.id),
+        "name": name,
+        "type": GALLERY_TYPE,
+        "resourceGroup": value.id.group,
+        "location": value.location,
+        "tags": dict(value.tags),
+        "description": value.description,
+        "identifier": {"uniqueName": f"{value.id.subscription}-{name.upper()}"},
+        "provisioningState": value.provisioning_state.value,
+        "softDeletePolicy": {
+            "isSoftDeleteEnabled": value.soft_delete_enabled,
+            "retentionPeriodInDays": value.soft_delete_retention_days,
+        },
+    }
+
+
+def definition(value: ImageDefinition) -> Json:
+    """An image definition as `az sig image-definition show` prints it."""
+    plan = value.purchase_plan
+    return {
+        "id": resource_ids.definition_id(value.id),
+        "name": value.id.definition,
+        "type": f"{GALLERY_TYPE}/images",
+        "resourceGroup": value.id.gallery.group,
+        "location": value.location,
+        "tags": dict(value.tags),
+        "identifier": value.identifier._asdict(),
+        "osType": value.os_type.value,
+        "osState": value.os_state.value,
+        "hyperVGeneration": value.hyper_v_generation.value,
+        "architecture": value.architecture.value,
+        "features": [{"name": name, "value": item} for name, item in value.features.items()],
+        "recommended": {
+            "vCPUs": _range(value.recommended_vcpus),
+            "memory": _range(value.recommended_memory),
+        },
+        "disallowed": {"diskTypes": list(value.disallowed_disk_types)},
+        "description": value.description,
+        "endOfLifeDate": time(value.end_of_life_date),
+        "releaseNoteUri": value.release_note_uri,
+        "eula": value.eula,
+        "privacyStatementUri": value.privacy_statement_uri,
+        "purchasePlan": None if plan is None else plan._asdict(),
+        "provisioningState": value.provisioning_state.value,
+    }
+
+
+def version(view: VersionView) -> Json:
+    """A version as `az sig image-version show --expand ReplicationStatus`, and ours beside it."""
+    value = view.version
+    return {
+        "id": resource_ids.version_id(value.id),
+        "name": str(value.id.version),
+        "type": f"{GALLERY_TYPE}/images/versions",
+        "resourceGroup": value.id.gallery.group,
+        "location": value.location,
+        "tags": dict(value.tags),
+        "provisioningState": value.provisioning_state.value,
+        "publishingProfile": _publishing_profile(value),
+        "storageProfile": _storage_profile(value),
+        "safetyProfile": {
+            "allowDeletionOfReplicatedLocations": (
+                value.safety.allow_deletion_of_replicated_locations
+            ),
+            "blockDeletionBeforeEndOfLife": value.safety.block_deletion_before_end_of_life,
+        },
+        "replicationStatus": _replication_status(view.replicas),
+        "imgrepl": _ours(view),
+    }
+
+
+def _publishing_profile(value: ImageVersion) -> Json:
+    return {
+        "targetRegions": [
+            {
+                "name": target.name,
+                "regionalReplicaCount": target.replica_count,
+                "storageAccountType": target.storage_account_type.value,
+                "excludeFromLatest": target.exclude_from_latest,
+            }
+            for target in value.target_regions
+        ],
+        "replicaCount": value.replica_count,
+        "excludeFromLatest": value.exclude_from_latest,
+        "publishedDate": time(value.published_at),
+        "endOfLifeDate": time(value.end_of_life_date),
+        "storageAccountType": value.storage_account_type.value,
+        "replicationMode": value.replication_mode.value,
+    }
+
+
+def _storage_profile(value: ImageVersion) -> Json:
+    os_disk = next((disk for disk in value.disks if disk.lun is None), None)
+    return {
+        "osDiskImage": None if os_disk is None else _disk_image(os_disk),
+        "dataDiskImages": [
+            {"lun": disk.lun, **_disk_image(disk)} for disk in value.disks if disk.lun is not None
+        ],
+    }
+
+
+def _disk_image(disk: VersionDisk) -> Json:
+    size = disk.provisioned_bytes
+    return {
+        "sizeInGB": None if size is None else -(-size // _GIB),
+        "source": {"uri": disk.source},
+    }
+
+
+def _replication_status(replicas: tuple[Replica, ...]) -> Json:
+    statuses = region_statuses(replicas)
+    return {
+        "aggregatedState": aggregated_state(statuses).value,
+        "summary": [
+            {
+                "region": status.region,
+                "state": status.state.value,
+                "progress": status.progress,
+                "details": status.details,
+            }
+            for status in statuses
+        ],
+    }
+
+
+def _ours(view: VersionView) -> Json:
+    value = view.version
+    found: Json = {
+        "committed": value.committed,
+        "disks": [_disk(disk) for disk in value.disks],
+        "replicas": [_replica(replica) for replica in view.replicas],
+        "transfer": None if view.transfer is None else transfer(view.transfer),
+        "operation": view.operation,
+    }
+    if view.planned:
+        found["planned"] = True
+    if view.explained is not None:
+        found["explained"] = list(view.explained)
+    return found
+
+
+def _disk(disk: VersionDisk) -> Json:
+    return {
+        "lun": disk.lun,
+        "format": disk.format,
+        "provisionedBytes": disk.provisioned_bytes,
+        "occupiedBytes": disk.occupied_bytes,
+        "storedBytes": disk.stored_bytes,
+        "contentId": disk.content_id,
+        "chunks": disk.chunks,
+        "sha256": disk.sha256,
+    }
+
+
+def _replica(replica: Replica) -> Json:
+    return {
+        "region": replica.region,
+        "replica": replica.number,
+        "state": replica.state.value,
+        "storageAccountType": replica.storage_account_type.value,
+        "verifiedAt": time(replica.verified_at),
+        "bytesDone": replica.bytes_done,
+        "bytesTotal": replica.bytes_total,
+        "details": replica.detail,
+    }
+
+
+def transfer(value: Transfer) -> Json:
+    """What an operation moved."""
+    return {
+        "readBytes": value.read_bytes,
+        "occupiedBytes": value.occupied_bytes,
+        "newBytes": value.new_bytes,
+        "sentBytes": value.sent_bytes,
+        "serverCopiedBytes": value.server_copied_bytes,
+        "deduplicatedBytes": value.deduplicated_bytes,
+        "packsWritten": value.packs_written,
+        "puts": value.puts,
+        "seconds": round(value.seconds, 3),
+        "regions": [
+            {
+                "region": part.region,
+                "sentBytes": part.sent_bytes,
+                "serverCopiedBytes": part.server_copied_bytes,
+                "receivedBytes": part.received_bytes,
+                "puts": part.puts,
+                "seconds": round(part.seconds, 3),
+            }
+            for part in value.regions
+        ],
+    }
+
+
+def operation(value: Operation) -> Json:
+    """An operation; its owner only while somebody is at it."""
+    owner = value.owner
+    return {
+        "id": value.id,
+        "kind": value.kind.value,
+        "target": value.target,
+        "state": value.state.value,
+        "owner": None if owner is None else {"host": owner.host, "pid": owner.pid},
+        "leaseUntil": time(value.lease_until),
+        "cancelRequested": value.cancel_requested,
+        "createdAt": time(value.created_at),
+        "updatedAt": time(value.updated_at),
+        "endedAt": time(value.ended_at),
+        "progress": value.progress,
+        "result": value.result,
+        "error": value.error,
+    }
+
+
+def region(value: Region) -> Json:
+    """A region and what it offers; credentials by reference only."""
+    return {
+        "name": value.name,
+        "displayName": value.display_name,
+        "url": value.standard[0].url,
+        "endpoint": value.standard[0].endpoint_url,
+        "storageAccountTypes": [kind.value for kind in StorageAccountType if value.offers(kind)],
+        "parent": value.parent,
+        "standard": [_endpoint(endpoint) for endpoint in value.standard],
+        "zones": [_endpoint(endpoint) for endpoint in value.zones],
+        "premium": None if value.premium is None else _endpoint(value.premium),
+    }
+
+
+def _endpoint(value: Endpoint) -> Json:
+    return {
+        "url": value.url,
+        "endpoint": value.endpoint_url,
+        "profile": value.profile,
+        "credentialsFile": value.credentials_file,
+        "credentialsEnv": value.credentials_env,
+        "signingRegion": value.signing_region,
+        "addressing": value.addressing,
+        "caFile": value.ca_file,
+        "storageClass": value.storage_class,
+    }
+
+
+def usage(report: UsageReport) -> Json:
+    """Usage by gallery, definition, version and region, and in total."""
+    regions: dict[Any, list[Json]] = {}
+    for (owner, name), value in report.version_regions.items():
+        regions.setdefault(owner, []).append({"region": name, **_usage(value)})
+    return {
+        "galleries": [
+            {**_gallery_names(key), **_usage(value)} for key, value in report.galleries.items()
+        ],
+        "definitions": [
+            {**_gallery_names(key.gallery), "definition": key.definition, **_usage(value)}
+            for key, value in report.definitions.items()
+        ],
+        "versions": [
+            {
+                **_gallery_names(key.gallery),
+                "definition": key.definition.definition,
+                "version": str(key.version),
+                **_usage(value),
+                "regions": regions[key],
+            }
+            for key, value in report.versions.items()
+        ],
+        "regions": [{"region": key, **_usage(value)} for key, value in report.regions.items()],
+        "total": _usage(report.total),
+    }
+
+
+def _gallery_names(value: GalleryId) -> Json:
+    return {
+        "subscription": value.subscription,
+        "resourceGroup": value.group,
+        "gallery": value.gallery,
+    }
+
+
+def _usage(value: Usage) -> Json:
+    return {
+        "provisionedBytes": value.provisioned_bytes,
+        "occupiedBytes": value.occupied_bytes,
+        "billedBytes": value.billed_bytes,
+        "storedBytes": value.stored_bytes,
+        "replicas": value.replicas,
+    }
+
+
+def activity(entry: ActivityEntry) -> Json:
+    """One line of the activity log."""
+    return {
+        "at": time(entry.at),
+        "principal": entry.principal,
+        "action": entry.action,
+        "target": entry.target,
+        "outcome": entry.outcome,
+        "detail": dict(entry.detail),
+    }
+
+
+def time(value: datetime | None) -> str | None:
+    """A moment as ISO 8601 in UTC."""
+    return None if value is None else value.astimezone(UTC).isoformat()
+
+
+def _range(value: Range) -> Mapping[str, int | None]:
+    return {"min": value.minimum, "max": value.maximum}

@@ -1,0 +1,130 @@
+"""Sums over versions, replicas and packs, for usage reports."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from imgrepl.gallery import lookups
+from imgrepl.gallery.packs import PRESENT
+from imgrepl.gallery.schema import (
+    content_packs,
+    definitions,
+    galleries,
+    packs,
+    place_packs,
+    places,
+    replicas,
+    version_disks,
+    versions,
+)
+from imgrepl.model.gallery import GalleryId, VersionId, VersionName
+from imgrepl.model.ids import PackId
+from imgrepl.model.replica import ReplicaState
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionShare:
+    """What one committed version has in one region.
+
+    `packs` are those it names, each with its length times the places of the region that hold it.
+    """
+
+    version: VersionId
+    region: str
+    provisioned_bytes: int
+    occupied_bytes: int
+    replicas_completed: int
+    packs: dict[PackId, int]
+
+
+def shares(tx: Connection, gallery: GalleryId | None = None) -> list[RegionShare]:
+    """Every committed version of the gallery, or of all, in every region it has replicas in.
+
+    Raises `NotFound` (`GalleryNotFound`).
+    """
+    within: sa.ColumnElement[bool] = sa.true()
+    if gallery is not None:
+        within = galleries.c.id == lookups.gallery_number(tx, gallery)
+    held = _packs_held(tx, within)
+    return [
+        RegionShare(
+            version=_version_id(row),
+            region=row.region,
+            provisioned_bytes=row.provisioned or 0,
+            occupied_bytes=row.occupied or 0,
+            replicas_completed=row.completed,
+            packs=held[row.id, row.region],
+        )
+        for row in tx.execute(_replicas_by_region(within))
+    ]
+
+
+def stored_bytes(of: Iterable[RegionShare]) -> int:
+    """What their packs take, each counted once a region, however many versions name it."""
+    found = {(share.region, pack): size for share in of for pack, size in share.packs.items()}
+    return sum(found.values())
+
+
+def _replicas_by_region(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    disks = (
+        sa.select(
+            version_disks.c.version_id,
+            sa.func.sum(version_disks.c.provisioned_bytes).label("provisioned"),
+            sa.func.sum(version_disks.c.occupied_bytes).label("occupied"),
+        )
+        .group_by(version_disks.c.version_id)
+        .subquery()
+    )
+    completed = sa.case((replicas.c.state == ReplicaState.COMPLETED, 1), else_=0)
+    names = (
+        galleries.c.subscription,
+        galleries.c.group_name,
+        galleries.c.name.label("gallery"),
+        definitions.c.name.label("definition"),
+        versions.c.major,
+        versions.c.minor,
+        versions.c.patch,
+    )
+    keys = (versions.c.id, *names, replicas.c.region, disks.c.provisioned, disks.c.occupied)
+    return (
+        sa.select(*keys, sa.func.sum(completed).label("completed"))
+        .join_from(versions, definitions, definitions.c.id == versions.c.definition_id)
+        .join(galleries, galleries.c.id == definitions.c.gallery_id)
+        .join(replicas, replicas.c.version_id == versions.c.id)
+        .join(disks, disks.c.version_id == versions.c.id)
+        .where(versions.c.committed, within)
+        .group_by(*keys)
+        .order_by(*names, replicas.c.region)
+    )
+
+
+def _packs_held(
+    tx: Connection, within: sa.ColumnElement[bool]
+) -> defaultdict[tuple[int, str], dict[PackId, int]]:
+    size = sa.func.count(place_packs.c.place_id.distinct()) * packs.c.pack_bytes
+    keys = (versions.c.id, places.c.region, packs.c.pack_id, packs.c.pack_bytes)
+    chosen = (
+        sa.select(*keys, size.label("held_bytes"))
+        .join_from(versions, definitions, definitions.c.id == versions.c.definition_id)
+        .join(galleries, galleries.c.id == definitions.c.gallery_id)
+        .join(version_disks, version_disks.c.version_id == versions.c.id)
+        .join(content_packs, content_packs.c.content_id == version_disks.c.content_id)
+        .join(packs, packs.c.pack_id == content_packs.c.pack_id)
+        .join(place_packs, place_packs.c.pack_id == packs.c.pack_id)
+        .join(places, places.c.id == place_packs.c.place_id)
+        .where(versions.c.committed, place_packs.c.state == PRESENT, within)
+        .group_by(*keys)
+    )
+    found: defaultdict[tuple[int, str], dict[PackId, int]] = defaultdict(dict)
+    for row in tx.execute(chosen):
+        found[row.id, row.region][PackId(row.pack_id)] = row.held_bytes
+    return found
+
+
+def _version_id(row: sa.Row[Any]) -> VersionId:
+    gallery = GalleryId(subscription=row.subscription, group=row.group_name, gallery=row.gallery)
+    return gallery.definition(row.definition).version(VersionName(row.major, row.minor, row.patch))
