@@ -8,7 +8,7 @@ it, and what a crash of the machine damaged is found by its checksum and dropped
 New packs go to this process's journal and to a table in memory. When that has its share of the
 memory, the journal becomes a run, sorted and immutable, and four runs or more of like size become
 one. Memory for M bytes: M/8 for the table, 5/8 for what is resident of runs (0.08 bytes a chunk,
-and 1 more for as many as fit), M/4 while merging. 33 million chunks, a terabyte, fit in 60 MiB.
+and 1 more for as many as fit), M/4 while merging, and 1 MiB for the pages being looked at.
 """
 
 import threading
