@@ -7,9 +7,12 @@ from imgrepl.errors import Invalid
 
 
 class BytesSource:
-    """Bytes in memory, all of them data."""
+    """Bytes in memory; `extents` are those that are no holes, all of them by default."""
 
-    def __init__(self, content: bytes, name: str = "memory") -> None:
+    def __init__(
+        self, content: bytes, name: str = "memory", extents: list[Extent] | None = None
+    ) -> None:
+        self._extents = [Extent(0, len(content))] if extents is None else extents
         self.content = content
         self.name = name
         self.size_bytes = len(content)
@@ -23,9 +26,11 @@ class BytesSource:
         buffer[:] = self.content[offset : offset + buffer.nbytes]
 
     def data_extents(self, offset: int, length: int) -> Iterator[Extent]:
-        stop = min(offset + length, self.size_bytes)
-        if offset < stop:
-            yield Extent(offset, stop - offset)
+        for extent in self._extents:
+            start = max(extent.offset, offset)
+            stop = min(extent.offset + extent.length, offset + length)
+            if start < stop:
+                yield Extent(start, stop - start)
 
     def check_unchanged(self) -> None:
         assert not self.closed

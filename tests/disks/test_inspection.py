@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from disks.memory import BytesSource
 from disks.vhd_builder import DIFFERENCING, Vhd, fixed_vhd
-from imgrepl.disks.disk import Severity
+from imgrepl.disks.disk import Extent, Severity
 from imgrepl.disks.inspect import Inspection, gallery_problems, inspect
 from imgrepl.disks.options import OpenOptions
 from imgrepl.errors import Conflict, Invalid
@@ -30,6 +30,20 @@ def test_occupied_bytes_are_the_blocks_that_hold_anything(sectors: list[bytes]) 
     found = inspect(BytesSource(content, "disk.raw"), sha256=True)
     assert found.occupied_bytes == occupied(content)
     assert found.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_a_short_last_block_of_zeros_is_not_occupied_by_what_was_read_before() -> None:
+    found = inspect(BytesSource(b"x" * (4 * MIB) + bytes(512), "disk.raw"))
+    assert found.occupied_bytes == 4 * MIB
+
+
+def test_a_block_with_two_extents_is_counted_once() -> None:
+    content = b"x" * 100 + bytes(900) + b"y" * 100 + bytes(7092)
+    source = BytesSource(content, "disk.raw", [Extent(0, 100), Extent(1000, 100)])
+    found = inspect(source, sha256=True)
+    assert found.occupied_bytes == 4096
+    assert found.sha256 == hashlib.sha256(content).hexdigest()
+    assert found.holes == 2
 
 
 def test_a_sparse_image_is_counted_hashed_and_told_of(tmp_path: Path) -> None:

@@ -141,8 +141,17 @@ def test_a_file_system_that_tells_no_holes_makes_everything_data(
         assert list(source.data_extents(100, 5000)) == [(100, 5000)]
 
 
-@pytest.mark.parametrize("change", ["append", "rewrite", "replace", "remove", "touch"])
-def test_a_change_is_noticed(tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("append", "size was 100, is 101"),
+        ("rewrite", "modification time was"),
+        ("replace", "inode was"),
+        ("remove", "No such file"),
+        ("touch", "modification time was"),
+    ],
+)
+def test_a_change_is_noticed_and_told(tmp_path: Path, change: str, told: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 100)
     with opened(path) as source:
@@ -161,7 +170,7 @@ def test_a_change_is_noticed(tmp_path: Path, change: str) -> None:
                 path.unlink()
             case "touch":
                 os.utime(path, ns=(1, 1))
-        with pytest.raises(Conflict) as caught:
+        with pytest.raises(Conflict, match=told) as caught:
             source.check_unchanged()
     assert caught.value.code == "SourceChanged"
 

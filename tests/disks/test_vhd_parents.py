@@ -9,6 +9,7 @@ from disks.memory import BytesSource, read_all
 from disks.vhd_builder import DIFFERENCING, Vhd, patched_header
 from imgrepl.disks.detect import open_disk
 from imgrepl.disks.options import CHAIN_LENGTH_MAX, OpenOptions
+from imgrepl.disks.parents import open_parent
 from imgrepl.disks.source import open_source
 from imgrepl.errors import Conflict, Invalid, NotFound
 
@@ -225,6 +226,22 @@ def test_a_chain_that_bites_its_tail_is_refused_also_through_a_hard_link(tmp_pat
     child.write_bytes(patched_header(image, 40, identity("child")))
     (tmp_path / "link.vhd").hardlink_to(child)
     assert refusal(child).code == "ParentCycle"
+
+
+def test_a_chain_without_identifiers_takes_the_named_parents_one_after_the_other() -> None:
+    first, second, third = (BytesSource(bytes(512), name) for name in ("a", "b", "c"))
+    options = OpenOptions(parents=(second, third))
+
+    def parent_of(child: BytesSource, options: OpenOptions) -> str:
+        matches = {"matches": lambda _candidate: True}
+        disk = open_parent(child, [], options, **matches, wanted="it", expected_format="raw")
+        return disk.sources[0].name
+
+    assert parent_of(first, options) == "b"
+    assert parent_of(second, options.below(first)) == "c"
+    with pytest.raises(Invalid) as caught:
+        parent_of(third, options.below(first).below(second))
+    assert caught.value.code == "ParentNotFound"
 
 
 def test_a_parent_that_changes_is_noticed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from disks.memory import BytesSource, assert_extents_hold, read_all, read_range
 from disks.naive_vhd import naive_content
 from disks.vhd_builder import DIFFERENCING, DYNAMIC, Vhd, fixed_vhd, patched_footers
 from imgrepl.disks.detect import open_disk
+from imgrepl.disks.disk import Extent
 from imgrepl.disks.inspect import inspect
 from imgrepl.disks.options import OpenOptions
 from imgrepl.disks.source import open_source
@@ -150,6 +151,23 @@ def test_holes_of_the_file_inside_a_block_are_no_extents(tmp_path: Path) -> None
     disk.close()
     assert sum(extent.length for extent in extents) <= 4 * 4096
     assert any(e.offset <= 3 << 20 < e.offset + e.length for e in extents)
+
+
+def test_a_file_system_with_odd_extents_loses_nothing() -> None:
+    image = Vhd(size=4096, identity=PARENT_ID, blocks={0: (b"\xff", b"x" * 4096)}).build()
+    data_offset = len(image) - 512 - 4096
+    odd = [Extent(0, data_offset + 700), Extent(data_offset + 1000, 2000), Extent(7900, 260)]
+    child = Vhd(
+        size=4096,
+        kind=DIFFERENCING,
+        identity=CHILD_ID,
+        parent_identity=PARENT_ID,
+        blocks={0: (b"\x01", bytes(4096))},
+    )
+    parent = BytesSource(image, "p", odd)
+    disk = open_vhd(BytesSource(child.build()), OpenOptions(parents=(parent,)))
+    assert list(disk.data_extents(0, 4096)) == [(0, 3072), (3584, 512)]
+    assert list(disk.data_extents(3000, 10)) == [(3000, 10)]
 
 
 def test_reading_asks_for_nothing_of_absent_blocks() -> None:

@@ -85,6 +85,49 @@ def test_a_block_over_a_parent_locator_is_refused() -> None:
         opened(image)
 
 
+@pytest.mark.parametrize(
+    ("offset", "value", "field"),
+    [
+        (48, (4096).to_bytes(8, "big"), "current bytes: 4096 at byte 0"),
+        (60, b"\0\0\0\4", "disk type"),
+        (68, b"other identifier", "unique id"),
+        (16, (1024).to_bytes(8, "big"), "header offset"),
+    ],
+)
+def test_two_sound_footers_that_differ_are_refused(offset: int, value: bytes, field: str) -> None:
+    changed = patched_footers(DYNAMIC, offset, value)
+    with pytest.raises(Invalid, match=field) as caught:
+        opened(changed[:512] + DYNAMIC[512:])
+    assert caught.value.code == "VhdFootersDiffer"
+
+
+def test_a_block_must_end_before_the_footer_to_the_byte() -> None:
+    last = (len(DYNAMIC) - 512 - 4608) // 512
+    fits = patched(DYNAMIC, TABLE_OFFSET, last.to_bytes(4, "big"))
+    assert opened(fits)[0][4096:] == naive_content(fits, {})[4096:]
+    with pytest.raises(Invalid, match="must end before"):
+        opened(patched(DYNAMIC, TABLE_OFFSET, (last + 1).to_bytes(4, "big")))
+
+
+def test_a_table_over_a_locator_is_refused() -> None:
+    with pytest.raises(Invalid, match="overlaps the block allocation table"):
+        opened(patched_header(CHILD, 28, (130).to_bytes(4, "big")))
+
+
+@pytest.mark.parametrize("offset", [len(CHILD) - 512 - 10, 1 << 40, (1 << 64) - 1])
+def test_a_locator_outside_the_file_is_refused(offset: int) -> None:
+    with pytest.raises(Invalid, match=f"bytes at byte {offset}") as caught:
+        opened(patched_header(CHILD, 576 + 16, offset.to_bytes(8, "big")))
+    assert caught.value.code == "VhdLocatorInvalid"
+
+
+def test_the_largest_geometry_disputes_no_disk_that_is_larger() -> None:
+    image = Vhd(size=128 << 30, block_bytes=2 << 20).build()
+    image = patched_footers(image, 28, b"vpc ")
+    image = patched_footers(image, 56, b"\xff\xff\x10\xff")
+    assert open_vhd(BytesSource(image), OpenOptions()).problems == ()
+
+
 def test_blocks_that_touch_but_do_not_overlap_are_read() -> None:
     vhd = Vhd(size=16384, blocks=dict.fromkeys((2, 0, 3, 1), FULL))
     assert opened(vhd.build())[0] == b"x" * 16384

@@ -30,13 +30,8 @@ class OpenOptions:
     def below(self, child: ByteSource) -> "OpenOptions":
         """The options with which the parent of `child` is opened.
 
-        Raises `Invalid` (`ParentCycle`, `ParentChainTooLong`).
+        Raises `Invalid` (`ParentChainTooLong`).
         """
-        identity = identity_of(child)
-        if identity in self.lineage:
-            raise Invalid(
-                f"{child.name} is its own ancestor", code="ParentCycle", target=child.name
-            )
         if len(self.lineage) + 2 > CHAIN_LENGTH_MAX:
             raise Invalid(
                 f"{child.name} needs a parent, but is already number {CHAIN_LENGTH_MAX} of its "
@@ -45,4 +40,4 @@ class OpenOptions:
                 target=child.name,
                 hint="merge the chain first",
             )
-        return replace(self, lineage=(*self.lineage, identity))
+        return replace(self, lineage=(*self.lineage, identity_of(child)))

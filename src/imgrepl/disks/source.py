@@ -82,10 +82,11 @@ class FileSource:
             size_bytes = self._current_size()
         except OSError as fault:
             raise self._changed(fault.strerror or "it is gone") from fault
-        for field, before, after in zip(_FINGERPRINT, self._opened_as, named, strict=True):
-            if before != after:
-                raise self._changed(f"{field} was {before}, is {after}")
-        if now != self._opened_as or size_bytes != self.size_bytes:
+        for found in (named, now):
+            for field, before, after in zip(_FINGERPRINT, self._opened_as, found, strict=True):
+                if before != after:
+                    raise self._changed(f"{field} was {before}, is {after}")
+        if size_bytes != self.size_bytes:
             raise self._changed(f"size was {self.size_bytes}, is {size_bytes}")
 
     def close(self) -> None:
