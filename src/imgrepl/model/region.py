@@ -74,8 +74,8 @@ class Endpoint:
         """
         if self.url.startswith("file:"):
             return "file"
-        account = self.profile or self.credentials_file or self.credentials_env or ""
-        return f"{self.endpoint_url or 'aws'}|{account}"
+        account = (self.credentials_file, self.profile, self.credentials_env)
+        return "|".join([self.endpoint_url or "aws", *filter(None, account)])
 
 
 @dataclass(frozen=True, kw_only=True)

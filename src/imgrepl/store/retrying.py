@@ -35,8 +35,9 @@ class RetryingStore(StoreWrapper):
     """Tries again what raised `Unavailable`, but not `PlaceFull`.
 
     A put whose reply was lost and whose repetition is refused by its own condition succeeded, if
-    what stands there is what it sent: then the object's info is given, not `Conflict`. A listing
-    goes on after the last key it gave.
+    what stands there is what it sent: then the object's info is given, not `Conflict`. Who swaps
+    by `if_match` and must know that it was he puts something into the body that nobody else would.
+    A listing goes on after the last key it gave.
     """
 
     def __init__(self, inner: Store, policy: RetryPolicy, clock: Clock) -> None:
