@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from getpass import getuser
@@ -20,16 +20,19 @@ from imgrepl.engine.options import EngineOptions
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import Invalid
 from imgrepl.gallery.database import GalleryIndex
+from imgrepl.model.capabilities import Capabilities
 from imgrepl.model.events import EventSink
 from imgrepl.model.ids import OperationId, PlaceId
 from imgrepl.model.limits import Limits
 from imgrepl.model.region import Endpoint, Place
 from imgrepl.model.transfer import RegionTransfer
 from imgrepl.settings import Settings
+from imgrepl.store.buckets import create_bucket
 from imgrepl.store.credentials import S3Clients
 from imgrepl.store.metered import Meter, MeteredStore, Traffic
 from imgrepl.store.opening import open_store
 from imgrepl.store.options import StoreOptions
+from imgrepl.store.probe import probe
 from imgrepl.store.protocols import Store
 from imgrepl.store.retrying import RetryingStore, RetryPolicy
 from imgrepl.store.throttled import Bucket, Throttle, ThrottledStore
@@ -76,6 +79,11 @@ def open_app(settings: Settings, events: EventSink, stop: threading.Event) -> It
     finally:
         stores.close()
         index.close()
+
+
+def source_opener(settings: Settings, stop: threading.Event) -> Callable[[str], ByteSource]:
+    """What opens files and objects where no gallery index is needed."""
+    return PlaceStores(settings, StoppableClock(stop)).open_source
 
 
 def engine_options(settings: Settings) -> EngineOptions:
@@ -126,6 +134,7 @@ class PlaceStores:
         self._clients = S3Clients(settings.environ, self._options)
         self._stores: dict[PlaceId, Store] = {}
         self._meters: dict[str, _RegionMeter] = {}
+        self._capabilities: dict[str, Capabilities] = {}
         self._lock = threading.Lock()
 
     def of(self, place: Place) -> Store:
@@ -136,6 +145,17 @@ class PlaceStores:
                 meter = self._meters.setdefault(place.region, _RegionMeter(self._clock))
                 store = self._stores[place.id] = self._wired(place.endpoint, meter)
             return store
+
+    def probe(self, place: Place) -> Capabilities:
+        """What the place's server can do; asked once per server and process."""
+        server = place.endpoint.server
+        if server not in self._capabilities:
+            self._capabilities[server] = probe(self.of(place), "probe")
+        return self._capabilities[server]
+
+    def create_bucket(self, endpoint: Endpoint) -> None:
+        """Makes the bucket or directory of an endpoint, where it is missing."""
+        create_bucket(endpoint, clients=self._clients, clock=self._clock)
 
     def moved(self) -> tuple[RegionTransfer, ...]:
         """What went to and from each region."""

@@ -199,7 +199,7 @@ def _changed(ctx: Context, before: ImageDefinition, changes: DefinitionChanges) 
     set_to: dict[str, Any] = dict.fromkeys(changes.clear)
     for item in fields(changes):
         value = getattr(changes, item.name)
-        if item.name != "clear" and value is not None:
+        if item.name not in {"clear", *changes.clear} and value is not None:
             set_to[item.name] = value
     _check_ranges(changes.recommended_vcpus, changes.recommended_memory)
     rules.check_uri("releaseNoteUri", changes.release_note_uri)

@@ -1,9 +1,11 @@
 """What a user does with operations that are there already."""
 
+from imgrepl.actions import publishing
 from imgrepl.actions.context import Context
+from imgrepl.errors import Invalid
 from imgrepl.gallery import activity, operations
 from imgrepl.model.ids import OperationId
-from imgrepl.model.operation import Operation
+from imgrepl.model.operation import Operation, OperationKind
 
 LISTED_MAX = 100
 
@@ -30,3 +32,21 @@ def cancel(ctx: Context, operation_id: OperationId) -> Operation:
         detail = {"operation": operation_id, "state": operation.state}
         activity.log(tx, "operation.cancel", operation.target, "Succeeded", detail, ctx.principal)
     return operation
+
+
+def run(ctx: Context, operation_id: OperationId) -> Operation:
+    """Takes an operation up in this process and works until it ends.
+
+    Raises `NotFound` (`OperationNotFound`); `Conflict` (`OperationBusy`, `OperationEnded`);
+    `Invalid` (`OperationNotResumable`) for one that is simply asked again; and what the work itself
+    raises.
+    """
+    operation = show(ctx, operation_id)
+    if operation.kind is not OperationKind.PUBLISH:
+        raise Invalid(
+            f"a {operation.kind} is not taken up: ask for it again",
+            code="OperationNotResumable",
+            target=operation_id,
+        )
+    publishing.run(ctx, operation_id)
+    return show(ctx, operation_id)

@@ -45,11 +45,22 @@ def inspect(
     on stdout.
     """
     from imgrepl.actions import images
+    from imgrepl.assembly import limits_of, source_opener
     from imgrepl.disks.options import OpenOptions
 
     reading = OpenOptions(ignore_checksum=ignore_checksum, size_from_geometry=size_from_geometry)
-    with run.open() as ctx:
-        report = plain(images.inspect(ctx, file, parent, sha256, reading))
+    with run.interrupts.cooperative() as stop, run.events() as events:
+        report = plain(
+            images.inspect(
+                source_opener(run.settings, stop),
+                limits_of(run.settings),
+                events,
+                file,
+                parents=parent,
+                sha256=sha256,
+                options=reading,
+            )
+        )
     return Answer(report, error=_refusal(file, report))
 
 

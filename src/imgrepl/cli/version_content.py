@@ -1,7 +1,7 @@
 """`imgrepl image-version`: checksum, compare, download, verify and repair."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -11,6 +11,9 @@ from imgrepl.cli.plain import plain
 from imgrepl.cli.run import Injected
 from imgrepl.errors import Corrupt, UsageError
 from imgrepl.model.gallery import VersionName
+
+if TYPE_CHECKING:
+    from imgrepl.actions.downloads import DownloadRequest
 
 REPLICA_COLUMNS = {
     "Region": "region",
@@ -45,10 +48,10 @@ def checksum(*, options: VersionOptions, disk: DiskText = "os", run: Injected) -
     Exit codes: 0 done; 3 no such version or disk; 6 stored bytes are damaged; 7 no region that
     has it answers.
     """
-    from imgrepl.actions import versions
+    from imgrepl.actions import downloads
 
     with run.open() as ctx:
-        return Answer(versions.checksum(ctx, options.version_id, _lun(disk)))
+        return Answer(downloads.checksum(ctx, options.version_id, _lun(disk)))
 
 
 def compare(
@@ -87,16 +90,32 @@ class DownloadOptions(DefinitionOptions):
         ),
     ] = None
     replica: Annotated[
-        int | None, option("--replica", text="Read this replica only.", metavar="K")
+        int | None, option("--replica", text="Read this replica first.", metavar="K")
     ] = None
     disk: DiskText = "os"
     format: Annotated[
-        str, choice("--format", text="Format of the file.", of=("raw", "vhd", "qcow2"))
+        str,
+        choice("--format", text="Format of the file.", of=("raw", "vhd", "vhd-dynamic", "qcow2")),
     ] = "raw"
     file: Annotated[str, option("--file", text="Where to write it.", metavar="OUT")]
     overwrite: Annotated[
         bool, option("--overwrite", text="Replace the file if it is there already.")
     ] = False
+
+    def request(self) -> "DownloadRequest":
+        """What these options ask for."""
+        from imgrepl.actions.downloads import DownloadRequest
+
+        return DownloadRequest(
+            definition=self.definition_id,
+            name=self.version,
+            file=self.file,
+            format=self.format,
+            lun=_lun(self.disk),
+            region=self.region,
+            replica=self.replica,
+            overwrite=self.overwrite,
+        )
 
 
 def download(*, options: DownloadOptions, run: Injected) -> Answer:
@@ -113,17 +132,7 @@ def download(*, options: DownloadOptions, run: Injected) -> Answer:
     from imgrepl.actions import downloads
 
     with run.open() as ctx:
-        done = downloads.download(
-            ctx,
-            options.definition_id,
-            options.version,
-            options.region,
-            options.replica,
-            _lun(options.disk),
-            options.format,
-            options.file,
-            options.overwrite,
-        )
+        done = downloads.download(ctx, options.request())
     return Answer(done)
 
 

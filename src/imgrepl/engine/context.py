@@ -9,10 +9,11 @@ from imgrepl.clock import Clock
 from imgrepl.engine.dedup_cache import DedupCache
 from imgrepl.engine.options import EngineOptions
 from imgrepl.gallery.database import GalleryIndex
+from imgrepl.model.capabilities import Capabilities
 from imgrepl.model.domain import DedupDomain
 from imgrepl.model.events import EventSink
 from imgrepl.model.ids import PlaceId
-from imgrepl.model.region import Place
+from imgrepl.model.region import Endpoint, Place
 from imgrepl.model.transfer import RegionTransfer
 from imgrepl.store.protocols import Store
 
@@ -25,6 +26,12 @@ class Stores(Protocol):
 
     def of(self, place: Place) -> Store:
         """The store of `place`. Makes no request."""
+
+    def probe(self, place: Place) -> Capabilities:
+        """Finds out what the place's server can do, with a few small objects; once per server."""
+
+    def create_bucket(self, endpoint: Endpoint) -> None:
+        """Makes the bucket or directory of an endpoint, where it is missing."""
 
     def moved(self) -> tuple[RegionTransfer, ...]:
         """What went to and from each region since this was made, counted at the wire."""

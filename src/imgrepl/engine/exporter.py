@@ -15,7 +15,6 @@ from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
 from imgrepl.gallery import contents
 from imgrepl.layout import keys
-from imgrepl.layout.content import Buffer
 from imgrepl.layout.manifest import decode_manifest
 from imgrepl.layout.pack import PackFooter, decode_footer, decode_frame
 from imgrepl.model.events import Notice
@@ -29,11 +28,11 @@ _Result = TypeVar("_Result")
 class Writes(Protocol):
     """Where a disk goes: any order, ranges never overlap, what is never written is zeros."""
 
-    def write(self, offset: int, data: Buffer) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         """Takes bytes for `offset`; called from many threads at once."""
 
 
-class _Fetched(NamedTuple):
+class Fetched(NamedTuple):
     """A pack's footer and the parts of its body that were asked for, as (offset, bytes)."""
 
     footer: PackFooter
@@ -107,11 +106,31 @@ def _export_pack(
     manifest: Manifest,
 ) -> int:
     """Fetches what `runs` need of one pack and writes it; gives the plain bytes written."""
+    return with_pack(
+        engine,
+        use,
+        runs,
+        sources,
+        lambda fetched: _write_runs(engine, fetched, runs, writer, manifest.size_bytes),
+    )
 
-    def attempt(place: Place) -> int:
+
+def with_pack(
+    engine: Engine,
+    use: PackUse,
+    runs: Sequence[Run],
+    sources: Sequence[Place],
+    consume: Callable[[Fetched], _Result],
+) -> _Result:
+    """`consume` with what `runs` need of a pack, from the first source that gives it whole.
+
+    A source whose pack turns out damaged or missing, while it is fetched or consumed, is marked and
+    the next one is asked; `consume` may so be called more than once.
+    """
+
+    def attempt(place: Place) -> _Result:
         try:
-            fetched = _fetch(engine, place, use, runs)
-            return _write_runs(engine, fetched, runs, writer, manifest.size_bytes)
+            return consume(_fetch(engine, place, use, runs))
         except (Corrupt, NotFound) as error:
             set_damaged(engine, place, use.pack_id, error.message)
             raise
@@ -119,19 +138,19 @@ def _export_pack(
     return _first(engine, sources, f"pack {use.pack_id}", attempt)
 
 
-def _fetch(engine: Engine, place: Place, use: PackUse, runs: list[Run]) -> _Fetched:
+def _fetch(engine: Engine, place: Place, use: PackUse, runs: Sequence[Run]) -> Fetched:
     """One GET where half of the pack or more is needed, else the footer and some ranges."""
     store = engine.stores.of(place)
     key = pack_key_in(engine, place, use.pack_id)
     if 2 * use.used_bytes >= use.pack_bytes:
         body = memoryview(store.get(key))
         footer = decode_footer(body, use.pack_bytes, pack_id=use.pack_id)
-        return _Fetched(footer, [(0, body)])
+        return Fetched(footer, [(0, body)])
     footer = read_footer(store, key, use.pack_id, use.pack_bytes)
     parts = []
     for start, end in needed_ranges(footer, runs, engine.options.range_gap_bytes):
         parts.append((start, memoryview(store.get(key, offset=start, length=end - start))))
-    return _Fetched(footer, parts)
+    return Fetched(footer, parts)
 
 
 def needed_ranges(footer: PackFooter, runs: Sequence[Run], gap_bytes: int) -> list[tuple[int, int]]:
@@ -157,38 +176,40 @@ def needed_ranges(footer: PackFooter, runs: Sequence[Run], gap_bytes: int) -> li
 
 
 def _write_runs(
-    engine: Engine, fetched: _Fetched, runs: list[Run], writer: Writes, size_bytes: int
+    engine: Engine, fetched: Fetched, runs: list[Run], writer: Writes, size_bytes: int
 ) -> int:
     written = 0
     for run in runs:
-        part_start, part = _part_with(fetched, int(fetched.footer.offsets[run.first_slot]))
         offset = run.disk_offset
-        for chunk in _chunks(engine, fetched.footer, run, part_start, part):
+        for chunk in chunks_of(engine, fetched, run):
             writer.write(offset, chunk[: size_bytes - offset])
             offset += len(chunk)
-        if offset != run.disk_offset + run.length_bytes:
-            raise Corrupt(
-                f"pack {fetched.footer.pack_id} gives {offset - run.disk_offset} bytes for a run"
-                f" of {run.length_bytes} at disk offset {run.disk_offset}",
-                code="ManifestCorrupt",
-            )
         written += run.length_bytes
     return written
 
 
-def _chunks(
-    engine: Engine, footer: PackFooter, run: Run, part_start: int, part: memoryview
-) -> Iterator[bytes]:
-    """The plain chunks of a run, each proven by its id."""
+def chunks_of(engine: Engine, fetched: Fetched, run: Run) -> Iterator[bytes]:
+    """The plain chunks of a run, each proven by its id.
+
+    Raises `Corrupt` (`FrameCorrupt`, `ManifestCorrupt`) before it gives a byte too many.
+    """
+    footer = fetched.footer
+    part_start, part = _part_with(fetched, int(footer.offsets[run.first_slot]))
     slots = slice(run.first_slot, run.first_slot + run.slots)
     starts = (footer.offsets[slots] - part_start).tolist()
     lengths = footer.stored_bytes[slots].tolist()
+    if int(footer.plain_bytes[slots].sum()) != run.length_bytes:
+        raise Corrupt(
+            f"the slots of pack {footer.pack_id} do not give the {run.length_bytes} bytes of a run"
+            f" at disk offset {run.disk_offset}",
+            code="ManifestCorrupt",
+        )
     for slot, start, length in zip(range(slots.start, slots.stop), starts, lengths, strict=True):
         frame = part[start : start + length]
         yield decode_frame(footer, slot, frame, chunk_key=engine.domain.chunk_key)
 
 
-def _part_with(fetched: _Fetched, offset: int) -> tuple[int, memoryview]:
+def _part_with(fetched: Fetched, offset: int) -> tuple[int, memoryview]:
     for start, part in fetched.parts:
         if start <= offset < start + len(part):
             return start, part

@@ -36,8 +36,9 @@ def prepare(engine: Engine, place: Place) -> None:
         _check_features(store, place)
     check_owner(store, place, identity)
     if not known:
+        capabilities = engine.stores.probe(place)
         with engine.index.begin() as tx:
-            places.set_prepared(tx, place.id, {})
+            places.set_prepared(tx, place.id, capabilities.as_json())
     engine.prepared.add(place.id)
 
 

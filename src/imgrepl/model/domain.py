@@ -38,5 +38,6 @@ DEFAULT_DOMAIN = DedupDomain(
 )
 """What every store is made with, unless it is told otherwise; part of the format.
 
-Stores that share it name equal chunks alike, so that packs can go from one to the other as they are.
+Stores that share it name equal chunks alike, so that packs can go from one to the other as they
+are.
 """

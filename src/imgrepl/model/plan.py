@@ -9,7 +9,10 @@ from imgrepl.model.ids import PackId, PlaceId
 
 
 class Lead(NamedTuple):
-    """A place that gets a pack from this process, and those on its server that copy it from there."""
+    """A place that gets a pack from this process.
+
+    And those on its server that copy it from there.
+    """
 
     target: PlaceId
     siblings: tuple[PlaceId, ...]

@@ -1,0 +1,89 @@
+"""Is everything fit for use: this machine, the index, every region."""
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from imgrepl.actions import region_checks, regions
+from imgrepl.actions.context import Context
+from imgrepl.errors import ImgreplError
+from imgrepl.gallery import operations, replicas
+from imgrepl.gallery import versions as rows
+from imgrepl.model.operation import OperationState
+from imgrepl.model.region import Region
+from imgrepl.model.replica import ReplicaState
+
+_FREE_BYTES_MIN = 1 << 30
+_REPLICAS_ADVISED = 3
+_OPERATIONS_LOOKED_AT = 200
+
+Finding = dict[str, Any]
+
+
+def doctor(ctx: Context) -> list[Finding]:
+    """One finding per check, in reading order: `ok`, `warning` or `failed`, with the way out."""
+    findings = [*_machine(ctx), *_index(ctx)]
+    known = regions.list_all(ctx)
+    with ThreadPoolExecutor(8, "doctor") as pool:
+        findings += pool.map(lambda region: _region(ctx, region), known)
+    if not known:
+        hint = "`imgrepl lab up` starts some here; `imgrepl region add` registers one"
+        findings.append(_finding("regions", "warning", "no region is registered", hint))
+    return findings
+
+
+def _machine(ctx: Context) -> Iterator[Finding]:
+    folder = ctx.state_dir
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < _FREE_BYTES_MIN:
+        hint = "free some: the index and the dedup cache live there"
+        yield _finding("disk", "warning", f"{free} bytes are free in {folder}", hint)
+    else:
+        yield _finding("disk", "ok", f"{free} bytes are free in {folder}")
+
+
+def _index(ctx: Context) -> Iterator[Finding]:
+    with ctx.index.read() as tx:
+        recent = operations.list_recent(tx, _OPERATIONS_LOOKED_AT)
+        versions = rows.list_all(tx)
+        failed = [
+            version.id
+            for version in versions
+            if any(r.state is ReplicaState.FAILED for r in replicas.of_version(tx, version.id))
+        ]
+    yield _finding("index", "ok", f"{ctx.index.url}: {len(versions)} versions")
+    for operation in recent:
+        if operation.state is OperationState.STALLED:
+            text = f"operation {operation.id} on {operation.target} has nobody who works on it"
+            hint = f"`imgrepl operation run {operation.id}` takes it up"
+            yield _finding("operations", "warning", text, hint)
+    for version_id in failed:
+        text = f"{version_id} failed in at least one region"
+        hint = "`imgrepl image-version retry` goes on with it"
+        yield _finding("replicas", "warning", text, hint)
+    for version in versions:
+        scarce = [t.name for t in version.target_regions if t.replica_count < _REPLICAS_ADVISED]
+        if scarce and len(version.target_regions) == 1:
+            text = (
+                f"{version.id} stands in one region, with fewer than {_REPLICAS_ADVISED} replicas"
+            )
+            yield _finding("replicas", "warning", text, "add a region, or raise --replica-count")
+
+
+def _region(ctx: Context, region: Region) -> Finding:
+    try:
+        report = region_checks.check(ctx, region.name)
+    except ImgreplError as error:
+        text = f"{error.code}: {error.message}"
+        return _finding(f"region {region.name}", "failed", text, error.hint)
+    bad = [place for place in report["places"] if place["state"] != "ok"]
+    if bad:
+        return _finding(f"region {region.name}", "failed", bad[0]["message"], bad[0].get("hint"))
+    return _finding(f"region {region.name}", "ok", f"{len(report['places'])} places answer")
+
+
+def _finding(name: str, state: str, message: str, hint: str | None = None) -> Finding:
+    return {"name": name, "state": state, "message": message, "hint": hint}

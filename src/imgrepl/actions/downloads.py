@@ -1,0 +1,171 @@
+"""Gets a version's disk out of a region, as a file or as a digest."""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from imgrepl.actions import versions
+from imgrepl.actions.context import Context
+from imgrepl.disks.writers.writer import open_writer
+from imgrepl.engine import exporter, streaming
+from imgrepl.engine.replicator import RegionPart, region_parts
+from imgrepl.engine.reporting import Reporter
+from imgrepl.errors import NotFound
+from imgrepl.gallery import contents
+from imgrepl.gallery import places as place_rows
+from imgrepl.gallery import versions as rows
+from imgrepl.model.gallery import DefinitionId, ImageVersion, VersionDisk, VersionId
+from imgrepl.model.ids import ContentId
+from imgrepl.model.region import Place, normal_region_name
+from imgrepl.model.replica import ReplicaState
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadRequest:
+    """Which disk, from where, to where. `lun` None is the OS disk; `name` may be `latest`."""
+
+    definition: DefinitionId
+    name: str
+    file: str
+    format: str = "raw"
+    lun: int | None = None
+    region: str | None = None
+    replica: int | None = None
+    overwrite: bool = False
+
+
+def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
+    """Writes a disk to its file, which appears only once it is whole and durable.
+
+    Without `region` the home region is asked first, then the others that are complete. Every chunk
+    is proven; a replica that gives a wrong one is left for the next and marked. Raises `NotFound`,
+    `Conflict` (`TargetExists`), `Corrupt` where no replica has a healthy copy, `Unavailable`.
+    """
+    started = ctx.clock.monotonic()
+    where = None if request.region is None else normal_region_name(request.region)
+    with ctx.index.read() as tx:
+        version = rows.get(tx, versions.resolve_name(tx, request.definition, request.name, where))
+    disk = versions.disk_of(version, request.lun)
+    chosen, sources = _sources(ctx, version, disk, where, request.replica)
+    manifest = exporter.read_manifest(ctx.engine, _content_of(disk), sources)
+    target = Path(request.file).absolute()
+    writer = open_writer(
+        target,
+        request.format,
+        manifest.size_bytes,
+        identity=uuid.uuid4().bytes,
+        created_seconds=int((ctx.clock.now() - _EPOCH).total_seconds()),
+        overwrite=request.overwrite,
+    )
+    reporter = Reporter(ctx.engine, "download", str(version.id))
+    try:
+        with reporter:
+            reporter.begin(manifest.occupied_bytes)
+            exporter.export_disk(ctx.engine, manifest, sources, writer, reporter.advance)
+            writer.finish()
+    except BaseException:
+        writer.abort()
+        raise
+    moved = ctx.stores.moved()
+    return {
+        "version": str(version.id),
+        "region": chosen,
+        "lun": disk.lun,
+        "file": str(target),
+        "format": request.format,
+        "provisionedBytes": manifest.size_bytes,
+        "occupiedBytes": manifest.occupied_bytes,
+        "receivedBytes": sum(part.received_bytes for part in moved),
+        "contentId": manifest.content_id,
+        "sha256": disk.sha256,
+        "seconds": round(ctx.clock.monotonic() - started, 3),
+    }
+
+
+def checksum(ctx: Context, version_id: VersionId, disk_lun: int | None) -> dict[str, Any]:
+    """The SHA-256 of a disk as its guest sees it, computed from a region's packs.
+
+    What `sha256sum` says of its raw file.
+    """
+    with ctx.index.read() as tx:
+        version = rows.get(tx, version_id)
+    disk = versions.disk_of(version, disk_lun)
+    chosen, sources = _sources(ctx, version, disk, None, None)
+    manifest = exporter.read_manifest(ctx.engine, _content_of(disk), sources)
+    digest = hashlib.sha256()
+    reporter = Reporter(ctx.engine, "checksum", str(version_id))
+    with reporter:
+        reporter.begin(manifest.size_bytes)
+        streaming.stream_disk(ctx.engine, manifest, sources, digest.update, reporter.advance)
+    return {
+        "version": str(version_id),
+        "lun": disk.lun,
+        "region": chosen,
+        "sha256": digest.hexdigest(),
+        "contentId": manifest.content_id,
+        "provisionedBytes": manifest.size_bytes,
+    }
+
+
+def _content_of(disk: VersionDisk) -> ContentId:
+    if disk.content_id is None:
+        raise NotFound("the version is still being published", code="VersionStaged")
+    return disk.content_id
+
+
+def _sources(
+    ctx: Context,
+    version: ImageVersion,
+    disk: VersionDisk,
+    region: str | None,
+    number: int | None,
+) -> tuple[str, list[Place]]:
+    """The region to read from, and every place in the order in which it is asked.
+
+    A region or replica that was named is asked first; the others serve what it cannot. Raises
+    `NotFound` (`NotAvailableInRegion`, `ReplicaNotFound`).
+    """
+    parts = region_parts(ctx.engine, version.id)
+    ready = [p for p in parts if any(r.state is ReplicaState.COMPLETED for r in p.replicas)]
+    ready.sort(key=lambda part: part.region != version.location)
+    if region is not None:
+        named = [part for part in ready if part.region == region]
+        if not named:
+            raise NotFound(
+                f"{version.id} is not complete in {region}; it is in"
+                f" {', '.join(part.region for part in ready) or 'no region yet'}",
+                code="NotAvailableInRegion",
+                target=region,
+            )
+        ready = [*named, *(part for part in ready if part.region != region)]
+    if not ready:
+        raise NotFound(
+            f"{version.id} is complete in no region yet",
+            code="NotAvailableInRegion",
+            target=str(version.id),
+            hint="`imgrepl image-version status` shows how far it is",
+        )
+    first = _first_places(ready[0], number)
+    with ctx.index.read() as tx:
+        holding = contents.sealed_places(tx, _content_of(disk))
+        sealed = [place_rows.get(tx, place_id) for place_id in holding]
+    others = [place for part in ready for place in part.all_places]
+    return ready[0].region, list({p.id: p for p in [*first, *others, *sealed]}.values())
+
+
+def _first_places(part: RegionPart, number: int | None) -> list[Place]:
+    if number is None:
+        return part.all_places
+    for replica, group in zip(part.replicas, part.places, strict=True):
+        if replica.number == number:
+            return list(group)
+    raise NotFound(
+        f"{part.region} has no replica {number}; it has 0 to {len(part.replicas) - 1}",
+        code="ReplicaNotFound",
+        target=str(number),
+    )

@@ -1,0 +1,87 @@
+"""Tries out a region: do its places answer, are they ours, and what can their servers do."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from imgrepl.actions.context import Context
+from imgrepl.engine import places
+from imgrepl.errors import Conflict, ImgreplError
+from imgrepl.gallery import places as place_rows
+from imgrepl.gallery import regions
+from imgrepl.model.region import (
+    Place,
+    PlaceRole,
+    Region,
+    StorageAccountType,
+    normal_region_name,
+    roles_of,
+)
+
+Report = dict[str, Any]
+
+
+def check(ctx: Context, name: str) -> Report:
+    """Probes the first place of every set that the region has, and says what was found.
+
+    Writes five small objects to each and deletes them again. A place that does not answer is
+    reported, not raised. Raises `NotFound` (`RegionNotFound`).
+    """
+    with ctx.index.begin() as tx:
+        region = regions.get(tx, normal_region_name(name))
+        first = _first_places(region)
+        chosen = [place_rows.ensure(tx, region, role, number) for role, number in first]
+    found = [_check_place(ctx, place) for place in chosen]
+    return {"region": region.name, "places": found, "warnings": _warnings(region)}
+
+
+def create_buckets(ctx: Context, region: Region) -> None:
+    """Makes the buckets that a region names, where they are missing."""
+    endpoints = [*region.standard, *region.zones, *([region.premium] if region.premium else [])]
+    for endpoint in endpoints:
+        ctx.stores.create_bucket(endpoint)
+
+
+def _first_places(region: Region) -> list[tuple[PlaceRole, int]]:
+    """One place of each set: every server of the standard set, premium, each zone."""
+    chosen = [(PlaceRole.STANDARD, number) for number in range(len(region.standard))]
+    for kind in (StorageAccountType.PREMIUM_LRS, StorageAccountType.STANDARD_ZRS):
+        if region.offers(kind):
+            chosen += [(role, 0) for role in roles_of(kind)]
+    return chosen
+
+
+def _check_place(ctx: Context, place: Place) -> Report:
+    report: Report = {"place": place.name, "url": place.endpoint.url}
+    try:
+        capabilities = ctx.stores.probe(place)
+        places.prepare(ctx.engine, place)
+    except ImgreplError as error:
+        state = "refused" if isinstance(error, Conflict) else "failed"
+        text = f"{error.code}: {error.message}"
+        return report | {"state": state, "message": text, "hint": error.hint}
+    with ctx.index.begin() as tx:
+        place_rows.set_prepared(tx, place.id, capabilities.as_json())
+    missing = [] if capabilities.may_collect else ["conditional writes: `collect` is off there"]
+    if not capabilities.checksum_checked:
+        missing.append("checked checksums: damage on the way in is found by `verify --deep` only")
+    if not capabilities.server_copy:
+        missing.append("server-side copies: every replica passes this machine")
+    message = f"lacks {'; '.join(missing)}" if missing else "answers, and is ready"
+    return report | {
+        "state": "ok",
+        "message": message,
+        "capabilities": capabilities.as_json(),
+    }
+
+
+def _warnings(region: Region) -> list[str]:
+    servers = {endpoint.server for endpoint in region.standard}
+    hosts = {urlsplit(endpoint.endpoint_url or "").hostname for endpoint in region.standard}
+    if len(servers) == 1:
+        return [
+            "all replicas share one server: they are copies, not independent failures and not more"
+            " bandwidth; --replica-url puts some elsewhere"
+        ]
+    if len(hosts) == 1:
+        return ["all servers of this region are on one machine"]
+    return []
