@@ -1,8 +1,8 @@
 """Small objects that people may have to read: canonical JSON that carries its own digest."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from blake3 import blake3
 
@@ -12,51 +12,88 @@ from imgrepl.layout.content import Buffer
 DOCUMENT_FORMAT = 1
 DOCUMENT_BYTES_MAX = 16 << 20
 
+Value = TypeVar("Value")
+
 _KEYS = {"blake3", "body", "format", "kind"}
 
 
 def encode_document(kind: str, body: Mapping[str, Any]) -> bytes:
-    """A document's bytes: sorted keys, no spaces, ASCII, one line.
+    """A document's bytes: sorted keys, no spaces, ASCII, one line, no fractions.
 
-    Equal bodies give equal bytes.
+    Equal bodies give equal bytes. Raises `Invalid` (`DocumentTooLarge`).
     """
     inner = {"body": dict(body), "format": DOCUMENT_FORMAT, "kind": kind}
     digest = blake3(_canonical(inner)).hexdigest()
-    return _canonical({**inner, "blake3": digest}) + b"\n"
+    encoded = _canonical({**inner, "blake3": digest}) + b"\n"
+    if len(encoded) > DOCUMENT_BYTES_MAX:
+        raise Invalid(
+            f"a {kind} has {len(encoded)} bytes; the limit is {DOCUMENT_BYTES_MAX}",
+            code="DocumentTooLarge",
+        )
+    assert decode_document(kind, encoded) is not None
+    return encoded
 
 
 def decode_document(kind: str, data: Buffer) -> dict[str, Any]:
     """The body of a document of this kind.
 
-    Raises `Corrupt` (`DocumentCorrupt`) when its digest does not agree, and `Invalid`
-    (`FormatUnknown`) for what a later release wrote.
+    Raises `Corrupt` (`DocumentCorrupt`) when it is not to the last byte what was written, and
+    `Invalid` (`FormatUnknown`) for what a later release wrote.
     """
     document = _parsed(kind, data)
     if not isinstance(document, dict) or document.keys() != _KEYS:
         raise _corrupt(kind, "it has other fields than a document")
+    if _canonical(document) + b"\n" != data:
+        raise _corrupt(kind, "it is not written the way documents are")
     digest = document.pop("blake3")
     if blake3(_canonical(document)).hexdigest() != digest:
         raise _corrupt(kind, "its digest does not agree with its content")
-    if document["format"] != DOCUMENT_FORMAT or document["kind"] != kind:
-        raise Invalid(
-            f"this is a {document['kind']} of format {document['format']}, where a {kind} of format"
-            f" {DOCUMENT_FORMAT} is expected",
-            code="FormatUnknown",
-            hint="use the release that wrote it, or a later one",
-        )
+    if document["kind"] != kind:
+        raise _corrupt(kind, f"it is a {document['kind']}")
+    if document["format"] != DOCUMENT_FORMAT:
+        raise field_unknown(kind, f"format {document['format']}")
     body = document["body"]
     if not isinstance(body, dict):
         raise _corrupt(kind, "its body is no object")
     return body
 
 
+def field_corrupt(kind: str, error: Exception) -> Corrupt:
+    """A document whose digest agrees but whose fields are not what its kind has."""
+    return _corrupt(kind, f"{type(error).__name__}: {error}")
+
+
+def proven(kind: str, value: Value, encode: Callable[[Value], bytes], data: Buffer) -> Value:
+    """`value`, which was read from `data`, if writing it again gives the same bytes.
+
+    So no field can have another type, or a second spelling of its value. Raises `Corrupt`.
+    """
+    if encode(value) != data:
+        raise _corrupt(kind, "it has fields that its kind does not have, or of other types")
+    return value
+
+
+def field_unknown(kind: str, what: str) -> Invalid:
+    """A document that is whole, but written by a later release."""
+    return Invalid(
+        f"a {kind} has {what}, which this release does not know",
+        code="FormatUnknown",
+        hint="use the release that wrote it, or a later one",
+    )
+
+
 def _parsed(kind: str, data: Buffer) -> Any:  # noqa: ANN401 - whatever is in it
     if len(data) > DOCUMENT_BYTES_MAX:
         raise _corrupt(kind, f"it has {len(data)} bytes; the limit is {DOCUMENT_BYTES_MAX}")
     try:
-        return json.loads(bytes(data))
+        return json.loads(bytes(data), parse_float=_no_number, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise _corrupt(kind, f"it is no JSON: {error}") from error
+
+
+def _no_number(text: str) -> None:
+    """Fractions are written in more than one way, and what is no number in none."""
+    raise ValueError(f"{text} is no whole number")
 
 
 def _canonical(value: Mapping[str, Any]) -> bytes:
@@ -65,8 +102,3 @@ def _canonical(value: Mapping[str, Any]) -> bytes:
 
 def _corrupt(kind: str, what: str) -> Corrupt:
     return Corrupt(f"a {kind} is damaged: {what}", code="DocumentCorrupt")
-
-
-def field_corrupt(kind: str, error: Exception) -> Corrupt:
-    """A document whose digest agrees but whose fields are not what its kind has."""
-    return _corrupt(kind, f"{type(error).__name__}: {error}")

@@ -1,10 +1,17 @@
 """What every place begins with: whose store it is, how it is cut, and which index may write."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from imgrepl.errors import Corrupt
 from imgrepl.layout.content import Buffer
-from imgrepl.layout.documents import decode_document, encode_document, field_corrupt
+from imgrepl.layout.documents import (
+    decode_document,
+    encode_document,
+    field_corrupt,
+    field_unknown,
+    proven,
+)
 from imgrepl.model.chunker import ChunkerParameters
 from imgrepl.model.domain import DedupDomain, DomainId
 from imgrepl.model.ids import IndexId, StoreId
@@ -50,26 +57,23 @@ def decode_header(data: Buffer) -> StoreHeader:
     """The header in `store.json`. Raises `Corrupt` (`DocumentCorrupt`) and `Invalid`."""
     body = decode_document("store", data)
     try:
-        domains = tuple(
-            DedupDomain(
-                domain_id=DomainId(bytes.fromhex(value["id"])),
-                chunk_key=bytes.fromhex(value["chunkKey"]),
-                chunker=ChunkerParameters(
-                    average_bytes=value["averageBytes"], seed=int(value["seed"], 16)
-                ),
-            )
-            for value in body["domains"]
-            if _known_hashes(value["hashes"])
+        unknown = [value["hashes"] for value in body["domains"] if value["hashes"] != _HASHES]
+        header = StoreHeader(
+            store_id=StoreId(body["storeId"]), domains=tuple(map(_domain_of, body["domains"]))
         )
-        return StoreHeader(store_id=StoreId(body["storeId"]), domains=domains)
     except (KeyError, TypeError, ValueError) as error:
         raise field_corrupt("store", error) from error
+    if unknown:
+        raise field_unknown("store", f"hashes {unknown[0]}")
+    return proven("store", header, encode_header, data)
 
 
-def _known_hashes(hashes: object) -> bool:
-    if hashes != _HASHES:
-        raise Corrupt(f"store.json names other hashes than {_HASHES}", code="DocumentCorrupt")
-    return True
+def _domain_of(value: Mapping[str, Any]) -> DedupDomain:
+    return DedupDomain(
+        domain_id=DomainId(bytes.fromhex(value["id"])),
+        chunk_key=bytes.fromhex(value["chunkKey"]),
+        chunker=ChunkerParameters(average_bytes=value["averageBytes"], seed=int(value["seed"], 16)),
+    )
 
 
 def encode_owner(owner: Owner) -> bytes:
@@ -81,6 +85,7 @@ def decode_owner(data: Buffer) -> Owner:
     """The owner in `owner.json`. Raises `Corrupt` (`DocumentCorrupt`) and `Invalid`."""
     body = decode_document("owner", data)
     try:
-        return Owner(index_id=IndexId(body["indexId"]), epoch=int(body["epoch"]))
+        owner = Owner(index_id=IndexId(body["indexId"]), epoch=int(body["epoch"]))
     except (KeyError, TypeError, ValueError) as error:
         raise field_corrupt("owner", error) from error
+    return proven("owner", owner, encode_owner, data)

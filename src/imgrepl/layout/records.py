@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from imgrepl.layout import keys
 from imgrepl.layout.content import Buffer
-from imgrepl.layout.documents import decode_document, encode_document, field_corrupt
+from imgrepl.layout.documents import (
+    decode_document,
+    encode_document,
+    field_corrupt,
+    field_unknown,
+    proven,
+)
+from imgrepl.layout.keys import RecordKey
 from imgrepl.model.ids import IncarnationId
 
 
@@ -52,17 +60,27 @@ def encode_record(record: Record) -> bytes:
     )
 
 
-def decode_record(data: Buffer) -> Record:
-    """The record in `data`. Raises `Corrupt` (`DocumentCorrupt`) and `Invalid`."""
+def decode_record(data: Buffer, at: RecordKey | None = None) -> Record:
+    """The record in `data`; with `at`, proven to be the one that belongs under that key.
+
+    Raises `Corrupt` (`DocumentCorrupt`) and `Invalid` (`FormatUnknown`).
+    """
     body = decode_document("record", data)
     try:
-        return Record(
+        if body["kind"] not in set(RecordKind):
+            raise field_unknown("record", f"kind {body['kind']}")
+        record = Record(
             kind=RecordKind(body["kind"]),
-            path=tuple(str(name) for name in body["path"]),
-            incarnation=IncarnationId(str(body["incarnation"])),
+            path=tuple(body["path"]),
+            incarnation=IncarnationId(body["incarnation"]),
             revision=int(body["revision"]),
             deleted=bool(body["deleted"]),
             fields=dict(body["fields"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+        proven("record", record, encode_record, data)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise field_corrupt("record", error) from error
+    if at is not None and at != (record.path, record.incarnation, record.revision):
+        where = keys.record_key(at.path, at.incarnation, at.revision)
+        raise field_corrupt("record", ValueError(f"it does not belong under {where}"))
+    return record

@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imgrepl.layout.content import Buffer
-from imgrepl.layout.documents import decode_document, encode_document, field_corrupt
+from imgrepl.layout.documents import (
+    decode_document,
+    encode_document,
+    field_corrupt,
+    field_unknown,
+    proven,
+)
 from imgrepl.model.ids import ContentId
 from imgrepl.model.proof import Proof, ProofLevel
 
@@ -32,16 +38,17 @@ def encode_seal(seal: Seal) -> bytes:
 
 
 def decode_seal(data: Buffer) -> Seal:
-    """The seal in `data`. Raises `Corrupt` (`DocumentCorrupt`) and `Invalid`."""
+    """The seal in `data`. Raises `Corrupt` (`DocumentCorrupt`) and `Invalid` (`FormatUnknown`)."""
     body = decode_document("seal", data)
     try:
-        proof = Proof(
-            ProofLevel[str(body["proof"]).upper()], datetime.fromisoformat(str(body["at"]))
-        )
-        return Seal(
-            content_id=ContentId(str(body["contentId"])),
+        level = str(body["proof"]).upper()
+        if level not in ProofLevel.__members__:
+            raise field_unknown("seal", f"proof {body['proof']}")
+        seal = Seal(
+            content_id=ContentId(body["contentId"]),
             revision=int(body["revision"]),
-            proof=proof,
+            proof=Proof(ProofLevel[level], datetime.fromisoformat(body["at"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise field_corrupt("seal", error) from error
+    return proven("seal", seal, encode_seal, data)
