@@ -166,7 +166,7 @@ class Run:
         if pack_ids:
             self.alive[:] = [self.pack_id(at) not in pack_ids for at in range(self.shape.packs)]
 
-    def keep_filter(self, resident: bool) -> None:
+    def keep_filter(self, *, resident: bool) -> None:
         """Loads the filter, or lets it go."""
         if not resident:
             self._filter = None
@@ -176,6 +176,8 @@ class Run:
     def lookup(self, query: Query, missing: Mask, buffer: PageBuffer) -> tuple[Rows, list[Slot]]:
         """Rows of `query` that are `missing`, are here and count, in any order, and their slots."""
         rows, pages = self._pages_of(query, self._candidates(query, missing))
+        if not len(rows):
+            return rows, []
         found_rows, found = [_NO_ROWS], [_NO_WHERE]
         for at in range(0, len(rows), buffer.pages):
             part = slice(at, at + buffer.pages)

@@ -150,15 +150,19 @@ class RunSet:
         older_remain = len(due) < sum(run.path is not None for run in self._runs)
         forgets = frozenset().union(*[run.forgets for run in due]) if older_remain else frozenset()
         paths = [run.path for run in due if run.path is not None]
+        for run in due:
+            run.keep_filter(
+                resident=False
+            )  # nobody looks anything up meanwhile, and the room is needed
         sources = sources_of_runs(due, self._memory_bytes // 4)
         try:
             self._publish(sources, forgets, due[0].sequence, paths)
         except Corrupt:
             self._drop_damaged(due)
-            return
-        for run in due:
-            self._runs.remove(run)
-            run.close()
+        else:
+            for run in due:
+                self._runs.remove(run)
+                run.close()
         self._settle()
 
     def _publish(
@@ -196,7 +200,7 @@ class RunSet:
         for run in sorted(self._runs, key=lambda run: run.filter_bytes):
             budget -= run.filter_bytes
             try:
-                run.keep_filter(budget >= 0)
+                run.keep_filter(resident=budget >= 0)
             except Corrupt:
                 self.drop(run)
 
