@@ -1,0 +1,53 @@
+# Everything a person runs here. Needs Python 3.11 or newer; makes its own environment in .venv.
+
+PYTHON ?=
+JOBS ?= 2
+IMAGE ?=
+# What `make images` makes: hostile synthetic files debian (the last needs root on Debian, a mirror)
+IMAGES ?= hostile synthetic files
+TESTS ?= tests
+
+export PYTHON
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test lint format minio versitygw images clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+quickstart:  ## three regions on this machine, two published versions, one proven download; IMAGE=path
+	@scripts/environment.sh lab
+	@.venv/bin/python scripts/quickstart.py $(if $(IMAGE),--image "$(IMAGE)")
+
+test:  ## the whole check: tools, format, lint, types, rooms, every test; JOBS=2 TESTS=tests
+	@scripts/environment.sh dev
+	@scripts/test_tools.sh
+	@scripts/check.sh
+	.venv/bin/pytest -n $(JOBS) --dist loadfile -rfEs --no-fold-skipped $(TESTS)
+
+lint:  ## format, lint, types and rooms only
+	@scripts/environment.sh dev
+	@scripts/check.sh
+
+format:  ## write the source as `make lint` wants it
+	@scripts/environment.sh dev
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix --quiet .
+
+minio:  ## build the MinIO server into .tools/bin
+	@scripts/go_tool.sh minio
+
+versitygw:  ## build the Versity gateway into .tools/bin
+	@scripts/go_tool.sh versitygw
+
+images:  ## images to try things with, in .cache/images; IMAGES="hostile synthetic files debian"
+	@scripts/environment.sh dev
+	@for mode in $(IMAGES); do \
+		echo "making $$mode images in .cache/images/$$mode"; \
+		.venv/bin/python tests/images/make.py --mode $$mode .cache/images/$$mode || exit; \
+	done
+
+clean:  ## remove .venv, .tools and every cache of this folder
+	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
