@@ -1,6 +1,7 @@
 """Writes `commands.md` and `settings.md` from the program itself: `python docs/reference.py`."""
 
 import io
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from cyclopts import App
 from rich.console import Console
 
+from imgrepl.azure.codes import EXIT_MEANINGS
 from imgrepl.cli.frame import build
 from imgrepl.cli.nouns import help_page
 from imgrepl.settings import documented_settings
@@ -24,21 +26,6 @@ A flag wins over the variable `IMGREPL_` and the setting's name in capitals, tha
 file that `--config` or `IMGREPL_CONFIG` names, that over the default. A key of the file that is
 no setting is refused. Whole numbers may carry KiB, MiB, GiB or TiB. `imgrepl config show` prints
 every value with its origin."""
-_EXIT_CODES = """\
-| exit | when |
-|---|---|
-| 0 | done |
-| 1 | a bug of ours |
-| 2 | wrong usage |
-| 3 | not found |
-| 4 | conflict: exists, in use, not empty, immutable, changed meanwhile |
-| 5 | invalid: a rule, a limit, or an image that is not what it says |
-| 6 | corrupt: stored bytes are not what was written |
-| 7 | unavailable: an endpoint stayed away after all retries |
-| 8 | partly done: at least one region is complete and at least one is not |
-| 9 | not allowed |
-| 130 | interrupted |
-"""
 
 
 def commands(app: App | None = None, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -60,6 +47,11 @@ def help_text(words: tuple[str, ...]) -> str:
     return stream.getvalue().partition("Global options:")[0].rstrip()
 
 
+def shell_words(example: str) -> list[str]:
+    """The words of an example up to a redirection, as a shell would split them."""
+    return shlex.split(example.replace("\\\n", " ").partition(" > ")[0])
+
+
 def commands_page() -> str:
     """The page of commands."""
     parts = [
@@ -68,11 +60,16 @@ def commands_page() -> str:
         _STREAMS,
         f"```text\n{help_page().rstrip()}\n```",
         "## Exit codes",
-        _EXIT_CODES.rstrip(),
+        _exit_codes(),
     ]
     for words in commands():
         parts += [f"## imgrepl {' '.join(words)}", f"```text\n{help_text(words)}\n```"]
     return "\n\n".join(parts) + "\n"
+
+
+def _exit_codes() -> str:
+    rows = [f"| {status} | {meaning} |" for status, meaning in EXIT_MEANINGS.items()]
+    return "\n".join(["| exit | when |", "|---|---|", *rows])
 
 
 def settings_page() -> str:

@@ -1,11 +1,11 @@
 """`imgrepl collect`: remove what nothing names."""
 
 from imgrepl.cli.answer import Answer
-from imgrepl.cli.noun import noun
+from imgrepl.cli.noun import lone_command
 from imgrepl.cli.options import DryRun
 from imgrepl.cli.run import Injected
 
-app = noun("collect")
+app = lone_command("collect")
 
 
 @app.default

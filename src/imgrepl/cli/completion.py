@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from imgrepl.cli.noun import noun
+from imgrepl.cli.noun import lone_command
 
-app = noun("completion")
+app = lone_command("completion")
 
 
 @app.default
@@ -24,4 +24,4 @@ def completion(
     """
     from imgrepl.cli.frame import build
 
-    sys.stdout.write(build().meta.generate_completion(prog_name="imgrepl", shell=shell))
+    sys.stdout.write(build().generate_completion(shell=shell))

@@ -1,10 +1,10 @@
 """`imgrepl doctor`: is everything fit for use."""
 
 from imgrepl.cli.answer import Answer
-from imgrepl.cli.noun import noun
+from imgrepl.cli.noun import lone_command
 from imgrepl.cli.run import Injected
 
-app = noun("doctor")
+app = lone_command("doctor")
 
 COLUMNS = {"Check": "name", "State": "state", "Message": "message", "Way out": "hint"}
 

@@ -1,6 +1,6 @@
 """How a region's buckets are reached: options, and the endpoints they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -53,9 +53,7 @@ class EndpointOptions:
         own server, with the same credentials; `file:///PATH` is a directory. Raises `UsageError`
         where credentials are named twice.
         """
-        named = [word for word in (self.profile, self.credentials_file) if word]
-        if (self.credentials_env and named) or len(named) > 1:
-            raise UsageError("of --profile, --credentials-file and --credentials-env give one")
+        self._refuse_two_credentials()
         if url.startswith("file:"):
             return Endpoint(url=url)
         parts = urlsplit(url)
@@ -70,3 +68,30 @@ class EndpointOptions:
             addressing=self.addressing or "auto",
             ca_file=self.ca_file,
         )
+
+    def overlaid(self, present: Endpoint) -> Endpoint:
+        """`present` with the options that were given; new credentials replace the old ones."""
+        self._refuse_two_credentials()
+        if present.url.startswith("file:"):
+            return present
+        stated = {
+            "endpoint_url": self.endpoint,
+            "signing_region": self.signing_region,
+            "addressing": self.addressing,
+            "ca_file": self.ca_file,
+        }
+        changes: dict[str, str | None] = {
+            name: value for name, value in stated.items() if value is not None
+        }
+        if self.profile or self.credentials_file or self.credentials_env:
+            changes |= {
+                "profile": self.profile,
+                "credentials_file": self.credentials_file,
+                "credentials_env": self.credentials_env,
+            }
+        return replace(present, **changes)  # type: ignore[arg-type]
+
+    def _refuse_two_credentials(self) -> None:
+        named = [self.profile, self.credentials_file, self.credentials_env]
+        if sum(word is not None for word in named) > 1:
+            raise UsageError("of --profile, --credentials-file and --credentials-env give one")

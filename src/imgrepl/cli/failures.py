@@ -6,6 +6,7 @@ from typing import TextIO
 
 from cyclopts import CycloptsError
 
+from imgrepl.azure.codes import error_body
 from imgrepl.errors import (
     ImgreplError,
     Interrupted,
@@ -67,14 +68,7 @@ def report(error: BaseException, stream: TextIO, *, as_json: bool, debug: bool) 
 
 
 def _json(failure: ImgreplError) -> str:
-    fields = {
-        "code": failure.code,
-        "message": failure.message,
-        "target": failure.target,
-        "details": list(failure.details),
-        "hint": failure.hint,
-    }
-    return json.dumps({"error": fields}) + "\n"
+    return json.dumps(error_body(failure)) + "\n"
 
 
 def _text(failure: ImgreplError) -> str:

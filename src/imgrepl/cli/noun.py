@@ -8,10 +8,15 @@ from imgrepl.cli.nouns import NOUNS
 
 def noun(name: str) -> App:
     """An empty group of commands that carries the noun's line of the help page."""
-    summary = next(entry.summary for entry in NOUNS if entry.name == name)
+    app = lone_command(name)
+    app.help = next(entry.summary for entry in NOUNS if entry.name == name)
+    return app
+
+
+def lone_command(name: str) -> App:
+    """A noun that is itself a command; its docstring is its help."""
     return App(
         name=name,
-        help=summary,
         help_flags=("--help", "-h"),
         version_flags=(),
         help_format="plaintext",

@@ -1,13 +1,13 @@
 """Options that several commands share, and how their words become values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from imgrepl.errors import UsageError
+from imgrepl.errors import Conflict, UsageError
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId, VersionName
 
 
@@ -22,8 +22,8 @@ def options(*names: str, text: str, metavar: str) -> Parameter:
 
 
 def choice(*names: str, text: str, of: Sequence[str]) -> Parameter:
-    """An option whose value is one of `of`, in any case."""
-    return Parameter(name=list(names), help=text, choices=tuple(of))
+    """An option whose value is one of `of`; where it is typed as an enum, in any case."""
+    return Parameter(name=list(names), help=text, choices=tuple(str(word) for word in of))
 
 
 def three_state(*names: str, text: str) -> Parameter:
@@ -57,6 +57,36 @@ NoWait = Annotated[
 Tags = Annotated[
     tuple[str, ...] | None, options("--tags", text="Tags; none at all clears them.", metavar="K=V")
 ]
+
+
+SetWords = Annotated[
+    tuple[str, ...], options("--set", text="As az: fields by their path.", metavar="PATH=VALUE")
+]
+
+
+def refuse_paths(words: Iterable[str], known: Iterable[str]) -> None:
+    """Raises `Conflict` (`ImmutableProperty`) for a path of `--set` that is not in `known`.
+
+    `tags.` stands for every path below it.
+    """
+    for path in words:
+        if path not in known and not path.startswith("tags."):
+            raise Conflict(
+                f"--set {path}: this field cannot be changed",
+                code="ImmutableProperty",
+                target=path,
+                hint=f"what can be: {', '.join(known)}, tags.NAME",
+            )
+
+
+def tags_set(words: Mapping[str, str], present: Mapping[str, str]) -> dict[str, str] | None:
+    """The tags `present` with those that `--set tags.NAME=VALUE` sets; None where it sets none."""
+    stated = {
+        path.removeprefix("tags."): value
+        for path, value in words.items()
+        if path.startswith("tags.")
+    }
+    return {**present, **stated} if stated else None
 
 
 @Parameter(name="*")

@@ -4,12 +4,13 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
+from cyclopts import Parameter
+
 from imgrepl.actions.version_requests import CreateVersion, UpdateVersion
 from imgrepl.cli.options import (
     DefinitionOptions,
     DryRun,
     NoWait,
-    Parameter,
     Tags,
     ThreeState,
     VersionOptions,
@@ -193,7 +194,7 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
     target_regions: TargetRegions = None
     replica_count: ReplicaCount = None
     storage_account_type: Annotated[
-        str | None,
+        StorageAccountType | None,
         choice(
             "--storage-account-type",
             text="How replicas are kept where a region states nothing.",

@@ -45,11 +45,11 @@ def wait(*, options: WaitCommandOptions, run: Injected) -> Answer:
     Exit codes: 0 reached; 3 no such version; 7 not reached in time, or every region failed; 8
     some regions are complete and some failed; 130 interrupted.
     """
-    from imgrepl.actions import versions
+    from imgrepl.actions import following
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        view = versions.wait(
+        view = following.wait(
             ctx,
             options.version_id,
             WaitFor.parse(options.wait_for),
@@ -76,7 +76,7 @@ def status(
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        shown = _status(shapes.version(versions.status(ctx, options.version_id)))
+        shown = _status(shapes.version(versions.view(ctx, options.version_id)))
         while watch and _goes_on(shown):
             run.emit(Answer(shown))
             shown = _next_status(ctx, options.version_id, shown, run.interrupts.stop)
@@ -108,7 +108,7 @@ def _next_status(
     while True:
         if stop.wait(_WATCH_SECONDS):
             raise Interrupted("stopped watching; the work itself goes on")
-        status = _status(shapes.version(versions.status(ctx, version)))
+        status = _status(shapes.version(versions.view(ctx, version)))
         if status != last:
             return status
 
@@ -133,11 +133,11 @@ def retry(*, options: RetryOptions, run: Injected) -> Answer:
     Exit codes: 0 done; 3 no such version or region; 4 it was never committed, or is at work; 7 an
     endpoint stayed away; 8 some regions are complete and some are not; 130 interrupted.
     """
-    from imgrepl.actions import versions
+    from imgrepl.actions import following
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        view = versions.retry(
+        view = following.retry(
             ctx, options.version_id, region=options.region, wait=options.milestone
         )
     return Answer(shapes.version(view), error=verdict_of(view.replicas))

@@ -1,0 +1,113 @@
+"""`imgrepl image-definition`: what all versions of an image have in common."""
+
+from imgrepl.cli.answer import Answer
+from imgrepl.cli.definition_options import CreateDefinitionOptions, UpdateDefinitionOptions
+from imgrepl.cli.noun import noun
+from imgrepl.cli.options import DefinitionOptions, DryRun, GalleryOptions, Yes
+from imgrepl.cli.run import Injected
+
+app = noun("image-definition")
+
+COLUMNS = {
+    "Definition": "name",
+    "Publisher": "identifier.publisher",
+    "Offer": "identifier.offer",
+    "SKU": "identifier.sku",
+    "OS": "osType",
+    "State": "osState",
+    "Location": "location",
+}
+
+
+@app.command
+def create(*, options: CreateDefinitionOptions, run: Injected) -> Answer:
+    r"""Make an image definition. One that exists with the same fields is a success.
+
+    For example:
+
+        imgrepl image-definition create -r golden -i debian -p Contoso -f Debian -s 13 \
+            --os-type Linux --features SecurityType=TrustedLaunchSupported
+
+    Exit codes: 0 done; 3 no such gallery or region; 4 it exists with other fields, or publisher,
+    offer and SKU are taken; 5 a rule or a limit.
+    """
+    from imgrepl.actions import definitions
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        return Answer(shapes.definition(definitions.create(ctx, options.request())))
+
+
+@app.command(name="list")
+def list_definitions(*, options: GalleryOptions, run: Injected) -> Answer:
+    """List the image definitions of a gallery by name.
+
+    For example:
+
+        imgrepl image-definition list -r golden -o table
+
+    Exit codes: 0 done; 3 no such gallery.
+    """
+    from imgrepl.actions import definitions
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        found = definitions.list_of(ctx, options.gallery_id)
+    return Answer([shapes.definition(definition) for definition in found], COLUMNS)
+
+
+@app.command
+def show(*, options: DefinitionOptions, run: Injected) -> Answer:
+    """Show an image definition.
+
+    For example:
+
+        imgrepl image-definition show -r golden -i debian
+
+    Exit codes: 0 done; 3 no such gallery or definition.
+    """
+    from imgrepl.actions import definitions
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        return Answer(shapes.definition(definitions.show(ctx, options.definition_id)))
+
+
+@app.command
+def update(*, options: UpdateDefinitionOptions, run: Injected) -> Answer:
+    """Change what may change of an image definition. An empty text clears a field.
+
+    For example:
+
+        imgrepl image-definition update -r golden -i debian --end-of-life-date 2028-06-30
+
+    Exit codes: 0 done; 3 no such definition; 4 a field that --set names cannot change; 5 a rule.
+    """
+    from imgrepl.actions import definitions
+    from imgrepl.azure import shapes
+
+    with run.open() as ctx:
+        present = definitions.show(ctx, options.definition_id)
+        changed = definitions.update(ctx, options.definition_id, options.changes(present))
+    return Answer(shapes.definition(changed))
+
+
+@app.command
+def delete(
+    *, options: DefinitionOptions, dry_run: DryRun = False, yes: Yes = False, run: Injected
+) -> Answer:
+    """Delete an image definition that has no versions.
+
+    For example:
+
+        imgrepl image-definition delete -r golden -i debian --yes
+
+    Exit codes: 0 done; 2 nobody could be asked and --yes was not given; 3 no such definition; 4 it
+    has versions; 7 the home region stayed away.
+    """
+    from imgrepl.actions import deleting
+
+    if not dry_run:
+        run.confirm(f"Delete image definition {options.definition_id}?", yes=yes)
+    with run.open() as ctx:
+        return Answer(deleting.delete_definition(ctx, options.definition_id, dry_run=dry_run))
