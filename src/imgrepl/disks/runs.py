@@ -75,8 +75,11 @@ class RunMap:
         fresh[1:] = kinds[1:] != kinds[:-1]
         fresh[1:] |= moving[1:] & (locations[1:] != locations[:-1] + unit_bytes)
         fresh[::units_per_cluster] |= kinds[::units_per_cluster] == Kind.COMPRESSED
-        first = np.flatnonzero(fresh)
-        return cls(start + first * unit_bytes, kinds[first], locations[first], end)
+        starts = np.flatnonzero(fresh)
+        kinds, locations = kinds[starts], locations[starts]
+        starts *= unit_bytes
+        starts += start
+        return cls(starts, kinds, locations, end)
 
     def __len__(self) -> int:
         return self._starts.size

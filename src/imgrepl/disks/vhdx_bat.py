@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,10 @@ from imgrepl.disks.runs import Kind, RunMap
 from imgrepl.disks.vhdx_header import MIB, Region
 from imgrepl.disks.vhdx_metadata import Metadata
 
-BAT_BYTES_MAX = 128 * MIB
-"""Largest table that is read. Enough for 16 TiB in blocks of 1 MiB, 64 TiB in those of 4 MiB.
+BAT_BYTES_MAX = 32 * MIB
+"""Largest table that is read: 4 TiB in blocks of 1 MiB, 64 TiB in those of 16 MiB.
 
-At worst, when no block lies beside the next, the runs take twice this and opening five times.
+At worst, when no block lies beside the next, the runs take twice this, and opening four times.
 """
 
 BITMAP_BYTES = MIB
@@ -28,8 +29,10 @@ _PRESENT, _PARTLY_PRESENT = 6, 7
 _RESERVED_STATES = (4, 5)
 _NOWHERE = -1
 
+_Words = NDArray[np.uint64]
 _Int64 = NDArray[np.int64]
 _Uint8 = NDArray[np.uint8]
+_Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +54,7 @@ def read_allocation(
     """
     table = _Table(source, metadata, bat)
     table.check_length()
-    parts = list(table.windows())
-    kinds = np.concatenate([kinds for kinds, _, _ in parts])
-    offsets = np.concatenate([offsets for _, offsets, _ in parts])
-    bitmaps = np.concatenate([bitmaps for _, _, bitmaps in parts])
-    del parts
+    kinds, offsets, bitmaps = table.read()
     _check_bitmaps(source, table, kinds, bitmaps)
     _check_places(source, metadata, kinds, offsets, bitmaps, (bat, *taken))
     runs = RunMap.of_units(0, metadata.disk_bytes, metadata.block_bytes, kinds, offsets)
@@ -70,13 +69,13 @@ class _Table:
         self._metadata = metadata
         self._bat = bat
         self.blocks_per_chunk = _BITMAP_BITS * metadata.logical_sector_bytes // metadata.block_bytes
-        blocks = -(-metadata.disk_bytes // metadata.block_bytes)
+        self._blocks = -(-metadata.disk_bytes // metadata.block_bytes)
+        chunks = -(-self._blocks // self.blocks_per_chunk)
+        self._chunks = chunks if metadata.has_parent else 0
         if metadata.has_parent:
-            chunks = -(-blocks // self.blocks_per_chunk)
             self._entries = chunks * (self.blocks_per_chunk + 1)
         else:
-            self._entries = blocks + (blocks - 1) // self.blocks_per_chunk
-        self._blocks = blocks
+            self._entries = self._blocks + chunks - 1
 
     def check_length(self) -> None:
         """Raises `Invalid` unless the region holds all entries, and not too many to read."""
@@ -94,10 +93,24 @@ class _Table:
                 "convert it to larger blocks: qemu-img convert -O vhdx -o block_size=32M",
             )
 
-    def windows(self) -> Iterator[tuple[_Uint8, _Int64, _Int64]]:
-        """Kinds and offsets of payload blocks, and offsets of bitmaps, in order."""
+    def read(self) -> tuple[_Uint8, _Int64, _Int64]:
+        """Kinds and offsets of payload blocks, and offsets of bitmaps."""
+        kinds = np.empty(self._blocks, dtype=np.uint8)
+        offsets = np.empty(self._blocks, dtype=np.int64)
+        bitmaps = np.empty(self._chunks, dtype=np.int64)
+        block = chunk = 0
+        for payload, bitmap in self._windows():
+            part = slice(block, min(block + payload.size, self._blocks))
+            kinds[part], offsets[part] = self._payload(payload[: part.stop - block], block)
+            block = part.stop
+            if self._metadata.has_parent:
+                bitmaps[chunk : chunk + bitmap.size] = self._bitmaps(bitmap)
+                chunk += bitmap.size
+        return kinds, offsets, bitmaps
+
+    def _windows(self) -> Iterator[tuple[_Words, _Words]]:
+        """The entries of payload blocks and those of bitmaps, part by part."""
         stride = self.blocks_per_chunk + 1
-        seen = 0
         for first in range(0, self._entries, _WINDOW_ENTRIES):
             count = min(_WINDOW_ENTRIES, self._entries - first)
             raw = read_field(
@@ -106,14 +119,11 @@ class _Table:
                 self._bat.offset + first * 8,
                 count * 8,
             )
-            entries = np.frombuffer(raw, dtype="<u8")
+            entries = np.frombuffer(raw, dtype="<u8").astype(np.uint64)
             is_bitmap = np.arange(first, first + count) % stride == self.blocks_per_chunk
-            blocks = entries[~is_bitmap][: self._blocks - seen]
-            kinds, offsets = self._payload(blocks, seen)
-            seen += blocks.size
-            yield kinds, offsets, self._bitmaps(entries[is_bitmap])
+            yield entries[~is_bitmap], entries[is_bitmap]
 
-    def _payload(self, entries: NDArray[np.uint64], first: int) -> tuple[_Uint8, _Int64]:
+    def _payload(self, entries: _Words, first: int) -> tuple[_Uint8, _Int64]:
         states = (entries & np.uint64(_STATE_MASK)).astype(np.uint8)
         stored = states >= _PRESENT
         wrong = np.isin(states, _RESERVED_STATES)
@@ -134,9 +144,7 @@ class _Table:
         kinds[states == _PARTLY_PRESENT] = Kind.PARTIAL
         return kinds, np.where(stored, self._offsets(entries), 0)
 
-    def _bitmaps(self, entries: NDArray[np.uint64]) -> _Int64:
-        if not self._metadata.has_parent:
-            return np.empty(0, dtype=np.int64)
+    def _bitmaps(self, entries: _Words) -> _Int64:
         states = entries & np.uint64(_STATE_MASK)
         wrong = (states != 0) & (states != _PRESENT)
         if wrong.any():
@@ -146,7 +154,7 @@ class _Table:
             )
         return np.where(states == _PRESENT, self._offsets(entries), _NOWHERE)
 
-    def _offsets(self, entries: NDArray[np.uint64]) -> _Int64:
+    def _offsets(self, entries: _Words) -> _Int64:
         """Byte offsets; those above 2^62 become 2^62, which is past every end too."""
         mebibytes = (entries >> np.uint64(20)).astype(np.int64)
         return np.minimum(mebibytes, 1 << 42) * MIB
@@ -171,34 +179,58 @@ def _check_places(
     regions: Sequence[Region],
 ) -> None:
     """Raises `Invalid` unless all blocks, bitmaps and regions lie in the file and apart."""
-    blocks = np.flatnonzero((kinds == Kind.DATA) | (kinds == Kind.PARTIAL))
-    lengths = np.minimum(metadata.block_bytes, metadata.disk_bytes - blocks * metadata.block_bytes)
-    ends = offsets[blocks] + lengths
-    if blocks.size and int(ends.max()) > source.size_bytes:
-        worst = int(ends.argmax())
-        number = int(blocks[worst])
-        raise past_the_end(
-            source, f"VHDX block {number}", int(offsets[number]), int(lengths[worst])
+    stored = (kinds == Kind.DATA) | (kinds == Kind.PARTIAL)
+    _check_ends(source, metadata, stored, offsets, bitmaps)
+    starts = np.sort(offsets[stored])
+    close = np.flatnonzero(np.diff(starts) < metadata.block_bytes)
+    if close.size:
+        first, second = starts[close[0]], starts[close[0] + 1]
+        numbers = np.flatnonzero(stored & ((offsets == first) | (offsets == second)))[:2]
+        raise damaged(
+            source,
+            f"VHDX blocks {int(numbers[0])} and {int(numbers[1])}, of {metadata.block_bytes} bytes "
+            f"at {int(offsets[numbers[0]])} and {int(offsets[numbers[1]])}, overlap",
         )
-    held = bitmaps[bitmaps != _NOWHERE]
-    if held.size and int(held.max()) + BITMAP_BYTES > source.size_bytes:
-        raise past_the_end(source, "VHDX sector bitmap", int(held.max()), BITMAP_BYTES)
-    fixed = np.array([(region.offset, region.offset + region.length) for region in regions])
-    starts = np.concatenate([fixed[:, 0], held, offsets[blocks]])
-    ends = np.concatenate([fixed[:, 1], held + BITMAP_BYTES, ends])
-    order = np.argsort(starts, kind="stable")
-    overlapping = np.flatnonzero(ends[order[:-1]] > starts[order[1:]])
-    if not overlapping.size:
-        return
+    others = [
+        *regions,
+        *(
+            Region(name=f"sector bitmap {chunk}", offset=int(bitmaps[chunk]), length=BITMAP_BYTES)
+            for chunk in np.flatnonzero(bitmaps != _NOWHERE)
+        ),
+    ]
+    _check_apart(source, others)
+    for other in others:
+        after = int(np.searchsorted(starts, other.offset - metadata.block_bytes, side="right"))
+        if after < starts.size and starts[after] < other.offset + other.length:
+            number = int(np.flatnonzero(stored & (offsets == starts[after]))[0])
+            raise damaged(
+                source,
+                f"VHDX block {number} at {int(starts[after])} and {other.name} at {other.offset} "
+                "overlap",
+            )
 
-    def named(place: int) -> str:
-        if place < len(regions):
-            what = regions[place].name
-        elif place < len(regions) + held.size:
-            what = "a sector bitmap"
-        else:
-            what = f"block {int(blocks[place - len(regions) - held.size])}"
-        return f"{what} at [{int(starts[place])}, {int(ends[place])})"
 
-    first, second = (int(order[overlapping[0] + step]) for step in (0, 1))
-    raise damaged(source, f"VHDX {named(first)} and {named(second)} overlap")
+def _check_ends(
+    source: ByteSource, metadata: Metadata, stored: _Flags, offsets: _Int64, bitmaps: _Int64
+) -> None:
+    """Of the last block only what the disk needs has to be in the file."""
+    last = offsets.size - 1
+    last_bytes = metadata.disk_bytes - last * metadata.block_bytes
+    lost = stored & (offsets > source.size_bytes - metadata.block_bytes)
+    lost[last] = stored[last] and int(offsets[last]) + last_bytes > source.size_bytes
+    if lost.any():
+        number = int(np.flatnonzero(lost)[0])
+        needed = last_bytes if number == last else metadata.block_bytes
+        raise past_the_end(source, f"VHDX block {number}", int(offsets[number]), needed)
+    if bitmaps.size and int(bitmaps.max()) + BITMAP_BYTES > source.size_bytes:
+        raise past_the_end(source, "VHDX sector bitmap", int(bitmaps.max()), BITMAP_BYTES)
+
+
+def _check_apart(source: ByteSource, regions: Sequence[Region]) -> None:
+    for first, second in pairwise(sorted(regions, key=lambda region: region.offset)):
+        if first.offset + first.length > second.offset:
+            raise damaged(
+                source,
+                f"VHDX {first.name} at [{first.offset}, {first.offset + first.length}) and "
+                f"{second.name} at {second.offset} overlap",
+            )
