@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from imgrepl.errors import NotAllowed, NotFound, Unavailable
+from imgrepl.errors import NotAllowed, NotFound
 from imgrepl.model.region import Endpoint
 from imgrepl.store.credentials import S3Clients
 from imgrepl.store.opening import open_store
@@ -155,13 +155,3 @@ class TestSeaweedfs(S3Suite):
     @pytest.fixture
     def server(self, seaweedfs_server: S3Server) -> S3Server:
         return seaweedfs_server
-
-
-def test_no_server_is_unavailable_at_once() -> None:
-    server = S3Server("none", "http://127.0.0.1:9")
-    store = open_store(
-        server.endpoint("bucket"), environment=server.environment, options=StoreOptions()
-    )
-    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9") as caught:
-        store.head("k")
-    assert caught.value.code == "EndpointUnreachable"

@@ -151,6 +151,7 @@ def _make_client(
     except BotoCoreError as error:
         raise _missing(f"no client for {endpoint.url}: {error}") from error
     client.meta.events.register("before-call.s3.DeleteObjects", _add_content_md5)
+    client.meta.events.register("before-call.s3", _stay_here)
     return cast("S3Client", client)
 
 
@@ -199,3 +200,12 @@ def _add_content_md5(params: dict[str, Any], **_event: object) -> None:
     """Older servers refuse DeleteObjects without Content-MD5, newer ones take it as well."""
     digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
     params["headers"]["Content-MD5"] = base64.b64encode(digest).decode("ascii")
+
+
+def _stay_here(params: dict[str, Any], **_event: object) -> None:
+    """Tells botocore that a redirect was followed already, so it follows none.
+
+    It would ask for the bucket's region by requests that are redirected in their turn, up to
+    Python's recursion limit. We name the region to be set instead.
+    """
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True

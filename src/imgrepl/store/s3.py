@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from imgrepl.clock import Clock, SystemClock
 from imgrepl.errors import Unavailable
@@ -78,7 +79,7 @@ class S3Store:
         """Lets only errors of ours out of one request."""
         try:
             yield
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             request = Request(
                 verb=verb,
                 url=self.url,
@@ -208,15 +209,19 @@ class S3Store:
                 if not item["Key"].endswith("/"):  # such are marks of empty folders
                     key = item["Key"].removeprefix(self._prefix)
                     yield ObjectInfo(key=key, size_bytes=item["Size"], etag=item.get("ETag", ""))
-            if not answer.get("IsTruncated"):
+            token = self._next_page(answer)
+            if token is None:
                 return
-            page = {"ContinuationToken": self._next_page(answer)}
+            page = {"ContinuationToken": token}
 
-    def _next_page(self, answer: Any) -> str:  # noqa: ANN401 - botocore's own mapping
-        token = answer.get("NextContinuationToken")
+    def _next_page(self, answer: Any) -> str | None:  # noqa: ANN401 - botocore's own mapping
+        """Where the listing goes on; None at its end, which the server must have stated."""
+        is_truncated, token = answer.get("IsTruncated"), answer.get("NextContinuationToken")
+        if is_truncated is False:
+            return None
         if not token:
             raise Unavailable(
-                f"the listing of {self.url} says that it goes on but not where",
+                f"a listing of {self.url} neither ends nor says where it goes on",
                 code="ListingIncomplete",
                 target=self.url,
             )
@@ -248,6 +253,12 @@ def _range_header(offset: int, length: int | None) -> str | None:
 
 
 def _info(key: str, size_bytes: int, answer: Any) -> ObjectInfo:  # noqa: ANN401 - as above
+    if "ETag" not in answer:
+        raise Unavailable(
+            f"the answer about {key} has no ETag: it is no S3 server's",
+            code="ConnectionLost",
+            target=key,
+        )
     return ObjectInfo(
         key=key,
         size_bytes=size_bytes,

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from imgrepl.errors import Conflict, Corrupt, ImgreplError, Invalid, NotAllowed, NotFound
 from imgrepl.errors import Unavailable as _Unavailable
@@ -118,7 +119,7 @@ def _by_code(answer: _Answer, request: Request, now: datetime) -> ImgreplError |
         return bad_digest(request.key, f"was refused ({request}: {answer})")
     if answer.code in _SKEWED:
         return _skewed(answer, request, now)
-    if answer.code in _ELSEWHERE or answer.status in (301, 307):
+    if answer.code in _ELSEWHERE or answer.status in (301, 302, 307) or _names_region(answer):
         return _elsewhere(answer, request)
     if answer.code == "InvalidObjectState":
         return _archived(answer, request)
@@ -237,6 +238,11 @@ def _elsewhere(answer: _Answer, request: Request) -> ImgreplError:
     )
 
 
+def _names_region(answer: _Answer) -> bool:
+    """A HEAD that was signed for the wrong region gets 400, no body and this header."""
+    return answer.status == 400 and "x-amz-bucket-region" in answer.headers
+
+
 def _archived(answer: _Answer, request: Request) -> ImgreplError:
     return Invalid(
         f"{request}: the object is archived and must be restored before it can be read ({answer})",
@@ -314,4 +320,5 @@ _TRANSPORT: tuple[tuple[type[Exception], str, str], ...] = (
     (boto.ResponseStreamingError, "ConnectionLost", "the connection broke while reading"),
     (boto.ConnectionError, "ConnectionLost", "the connection failed"),
     (boto.HTTPClientError, "ConnectionLost", "the connection failed"),
+    (ResponseParserError, "ConnectionLost", "the answer is cut short or no S3 server's"),
 )
