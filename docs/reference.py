@@ -4,6 +4,7 @@ import io
 import shlex
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from cyclopts import App
@@ -28,9 +29,15 @@ no setting is refused. Whole numbers may carry KiB, MiB, GiB or TiB. `imgrepl co
 every value with its origin."""
 
 
+@cache
+def tree() -> App:
+    """The program's tree of commands."""
+    return build()
+
+
 def commands(app: App | None = None, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The words of every command, in the order of the help pages."""
-    group = app or build()
+    group = app or tree()
     for name, command in group.resolved_commands().items():
         if name.startswith("-"):
             continue
@@ -40,10 +47,11 @@ def commands(app: App | None = None, words: tuple[str, ...] = ()) -> Iterator[tu
             yield (*words, name)
 
 
+@cache
 def help_text(words: tuple[str, ...]) -> str:
     """What `imgrepl WORDS --help` prints, without the global options, at a fixed width."""
     stream = io.StringIO()
-    build().help_print(words, console=Console(file=stream, width=WIDTH, color_system=None))
+    tree().help_print(words, console=Console(file=stream, width=WIDTH, color_system=None))
     return stream.getvalue().partition("Global options:")[0].rstrip()
 
 
