@@ -8,6 +8,7 @@ from typing import Any
 
 from imgrepl.actions.context import Context
 from imgrepl.disks.detect import open_disk
+from imgrepl.disks.inspect import gallery_problems
 from imgrepl.disks.options import OpenOptions
 from imgrepl.engine.publisher import DiskSource
 from imgrepl.errors import Invalid
@@ -77,7 +78,8 @@ def _open(ctx: Context, request: DiskRequest, *, quiet: bool) -> DiskSource:
     disk = open_disk(ctx.open_source(request.source), options)
     try:
         _check_size(ctx, request, disk.size_bytes)
-        for problem in () if quiet else disk.problems:
+        problems = [*disk.problems, *gallery_problems(disk.size_bytes)]
+        for problem in () if quiet else problems:
             ctx.events(
                 Notice(
                     level="warning",

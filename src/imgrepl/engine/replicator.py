@@ -224,6 +224,7 @@ class _RegionWork:
                     replica.number,
                     state=ReplicaState.COMPLETED,
                     detail="",
+                    bytes_done=self._total_of(part, replica),
                     proof=proof.level,
                     verified_at=proof.at,
                 )
@@ -233,6 +234,10 @@ class _RegionWork:
         """The region's replicas say that they failed, and why."""
         self._write_replicas(self._parts[region], ReplicaState.FAILED, why)
         self._reporters[region].end("Failed", why)
+
+    def _total_of(self, part: RegionPart, replica: Replica) -> int:
+        group = part.places[part.replicas.index(replica)]
+        return sum(self._totals.get(place.id, 0) for place in group)
 
     def _prepare(self, region: str) -> None:
         with self._locks[region]:
