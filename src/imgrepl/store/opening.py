@@ -38,8 +38,8 @@ def _open_directory(endpoint: Endpoint) -> Store:
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
         raise _invalid(endpoint.url, "names a host, a query or a fragment")
     path = Path(unquote(parts.path))
-    if not parts.path or ".." in path.parts:
-        raise _invalid(endpoint.url, "has no path, or one with '..'")
+    if not path.is_absolute() or ".." in path.parts:
+        raise _invalid(endpoint.url, "has no absolute path, or one with '..'")
     return DirectoryStore(path)
 
 
@@ -49,6 +49,8 @@ def _open_bucket(endpoint: Endpoint, clients: S3Clients) -> Store:
     parts = urlsplit(endpoint.url)
     if not parts.netloc or "@" in parts.netloc or parts.query or parts.fragment:
         raise _invalid(endpoint.url, "has no bucket, or a user, a query or a fragment")
+    if ".." in parts.path.split("/"):
+        raise _invalid(endpoint.url, "has '..' in its prefix")
     return S3Store(
         clients.client_of(endpoint),
         bucket=parts.netloc,

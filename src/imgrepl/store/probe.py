@@ -10,47 +10,41 @@ from imgrepl.store.protocols import Store
 from imgrepl.store.wrapping import bare
 
 _ONE, _TWO, _SIX = b"probe one", b"probe two", b"probe six"
-_CONDITIONAL, _PLAIN, _WRONG, _COPY, _REHASHED = "conditional", "plain", "wrong", "copy", "rehashed"
+_NAMES = ("fresh", "swapped", "plain", "wrong", "copy", "rehashed")
 
 
 def probe(store: Store, scratch_prefix: str) -> Capabilities:
-    """What `store` can do; writes five objects under `scratch_prefix` and deletes them again.
+    """What `store` can do; writes six objects under `scratch_prefix` and deletes them again.
 
     Raises what any request may raise where the endpoint cannot be used at all: `NotAllowed`,
     `NotFound` (`BucketMissing`), `Unavailable`.
     """
     base = f"{scratch_prefix.rstrip('/')}/{uuid.uuid4().hex}"
-    keys = {name: f"{base}/{name}" for name in _names()}
+    keys = {name: f"{base}/{name}" for name in _NAMES}
     try:
         return _probe(store, keys)
     finally:
         store.delete(list(keys.values()))
 
 
-def _names() -> tuple[str, ...]:
-    return (_CONDITIONAL, _PLAIN, _WRONG, _COPY, _REHASHED)
-
-
 def _probe(store: Store, keys: dict[str, str]) -> Capabilities:
-    store.put(keys[_PLAIN], _ONE)
-    has_copied = _copies(store, keys[_PLAIN], keys[_COPY])
-    server, copy_rehashes = _server_and_rehash(store, keys[_PLAIN], keys[_REHASHED])
+    store.put(keys["plain"], _ONE)
+    has_copied = _copies(store, keys["plain"], keys["copy"])
+    server, copy_rehashes = _server_and_rehash(store, keys["plain"], keys["rehashed"])
     return Capabilities(
         server=server,
-        conditional_put=_refuses_to_replace(store, keys[_CONDITIONAL]),
-        conditional_swap=_refuses_to_swap_blindly(store, keys[_CONDITIONAL]),
-        checksum_checked=_refuses_a_wrong_digest(store, keys[_WRONG]),
-        checksum_returned=_states_digest(store, keys[_PLAIN]),
+        conditional_put=_refuses_to_replace(store, keys["fresh"]),
+        conditional_swap=_refuses_to_swap_blindly(store, keys["swapped"]),
+        checksum_checked=_refuses_a_wrong_digest(store, keys["wrong"]),
+        checksum_returned=_states_digest(store, keys["plain"]),
         server_copy=has_copied,
-        copy_keeps_checksum=has_copied and _states_digest(store, keys[_COPY]),
+        copy_keeps_checksum=has_copied and _states_digest(store, keys["copy"]),
         copy_rehashes=has_copied and copy_rehashes,
     )
 
 
 def _refuses_to_replace(store: Store, key: str) -> bool:
-    """Leaves an object under `key` in any case."""
     if not _works(lambda: store.put(key, _ONE, if_absent=True)):
-        store.put(key, _ONE)
         return False
     try:
         store.put(key, _TWO, if_absent=True)
@@ -62,7 +56,7 @@ def _refuses_to_replace(store: Store, key: str) -> bool:
 
 
 def _refuses_to_swap_blindly(store: Store, key: str) -> bool:
-    stale = store.head(key).etag
+    stale = store.put(key, _ONE).etag
     if not _works(lambda: store.put(key, _TWO, if_match=stale)):
         return False
     try:
