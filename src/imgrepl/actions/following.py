@@ -3,7 +3,6 @@
 Waiting, retrying, changing its regions, deleting it.
 """
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -180,7 +179,7 @@ def update(
         operation_id = _operation_for(ctx, tx, changed, None) if grows else None
         activity.log(
             tx,
-            action="image-version update",
+            action="image-version.update",
             target=str(version_id),
             outcome="Succeeded",
             detail={"differences": versions.differences(version, changed, content=False)},
@@ -350,10 +349,10 @@ def delete(ctx: Context, version_id: VersionId, *, dry_run: bool = False) -> dic
         rows.remove(tx, version_id)
         activity.log(
             tx,
-            action="image-version delete",
+            action="image-version.delete",
             target=str(version_id),
             outcome="Succeeded",
-            detail={"unreached": failed, "request": uuid.uuid4().hex},
+            detail={"unreached": failed},
             principal=ctx.principal,
         )
     return report | {"unreachedRegions": sorted(failed)}

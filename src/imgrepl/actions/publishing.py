@@ -164,7 +164,7 @@ def _finish(
         )
         activity.log(
             tx,
-            action="image-version publish",
+            action="image-version.publish",
             target=str(version_id),
             outcome=state.value,
             detail={"operation": lease.operation.id, "failures": dict(failures)},
@@ -212,7 +212,7 @@ def _end(
             versions.set_operation(tx, version_id, None)
         activity.log(
             tx,
-            action="image-version publish",
+            action="image-version.publish",
             target=str(version_id),
             outcome=state.value,
             detail={"operation": lease.operation.id, "error": error},

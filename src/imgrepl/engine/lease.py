@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from imgrepl.engine import owner
-from imgrepl.errors import Conflict, ImgreplError
+from imgrepl.errors import Conflict, ImgreplError, Unavailable
 from imgrepl.gallery import operations
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.model.ids import OperationId
@@ -75,6 +75,8 @@ class Lease:
                 self.lost = error
                 self._stop.set()
                 return
+            except Unavailable:
+                continue  # the index was busy: there are two more tries before the lease ends
             if current.cancel_requested:
                 self.canceled = True
                 self._stop.set()

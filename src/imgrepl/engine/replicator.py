@@ -154,7 +154,7 @@ class _RegionWork:
         self._totals: dict[PlaceId, int] = {}
 
     def begin(self, plan: ReplicationPlan) -> None:
-        """Marks every replica as replicating and says how much each region will get."""
+        """Marks what lacks something as replicating and says how much each region will get."""
         for move in plan.moves:
             for target in move.targets():
                 self._totals[target] = self._totals.get(target, 0) + move.pack_bytes
@@ -252,6 +252,9 @@ class _RegionWork:
     def _write_replicas(self, part: RegionPart, state: ReplicaState, detail: str = "") -> None:
         with self._engine.index.begin() as tx:
             for replica, group in zip(part.replicas, part.places, strict=True):
+                total = sum(self._totals.get(place.id, 0) for place in group)
+                if replica.state is ReplicaState.COMPLETED and not total:
+                    continue  # it lacks nothing, and goes on serving
                 replicas.set_state(
                     tx,
                     self._version.id,
@@ -260,5 +263,5 @@ class _RegionWork:
                     state=state,
                     detail=detail,
                     bytes_done=sum(self._mover.done_bytes[place.id] for place in group),
-                    bytes_total=sum(self._totals.get(place.id, 0) for place in group),
+                    bytes_total=total,
                 )
