@@ -1,7 +1,6 @@
 """An empty index per test, on every database there is."""
 
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,9 @@ import sqlalchemy as sa
 
 from gallery import postgresql_server
 from imgrepl.clock import SystemClock
+from imgrepl.gallery import upgrade
 from imgrepl.gallery.database import GalleryIndex
+from imgrepl.gallery.schema import identity, metadata
 
 
 @pytest.fixture(scope="session")
@@ -22,27 +23,34 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
+    """An index on a private server; `index_url` empties it."""
     pytest.importorskip("psycopg")
     if postgresql_server.binaries() is None:
         pytest.skip("no PostgreSQL server binaries in /usr/lib/postgresql/*/bin")
-    with postgresql_server.server() as url:
-        GalleryIndex.open(_new_database(url, "template"), clock=SystemClock()).close()
+    with postgresql_server.server() as server:
+        url = f"{server}/postgres"
+        GalleryIndex.open(url, clock=SystemClock()).close()
         yield url
 
 
-def _new_database(server: str, name: str, template: str = "template1") -> str:
-    engine = sa.create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+def _emptied(url: str) -> str:
+    """The index as it was when it was made: a new database a test would be thousands of files."""
+    engine = sa.create_engine(url)
+    with engine.begin() as tx:
+        for table in reversed(metadata.sorted_tables):
+            if table is not identity:
+                tx.execute(sa.delete(table))
+        tx.execute(sa.update(identity).values(epoch=1))
+        tx.execute(sa.text(f"UPDATE alembic_version SET version_num = '{upgrade.REVISIONS[-1]}'"))
     engine.dispose()
-    return f"{server}/{name}"
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def index_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a new index is: made, and empty."""
     if request.param == "postgresql":
-        return _new_database(request.getfixturevalue("postgresql"), uuid.uuid4().hex, "template")
+        return _emptied(request.getfixturevalue("postgresql"))
     path = tmp_path / "index.db"
     shutil.copy(request.getfixturevalue("sqlite_template"), path)
     return f"sqlite:///{path}"

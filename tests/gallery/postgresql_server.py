@@ -3,9 +3,11 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,26 +32,26 @@ def server() -> Iterator[str]:
     try:
         shutil.chown(home, user)
         data = home / "data"
-        make: list[str | Path] = [
-            programs / "initdb",
-            "-D",
-            data,
-            "-U",
-            user,
-            "-A",
-            "trust",
-            "-N",
-            "-E",
-            "UTF8",
-        ]
+        make: list[str | Path] = [programs / "initdb", "-D", data, "-U", user]
+        make += ["-A", "trust", "-N", "-E", "UTF8"]
         subprocess.run(make, user=user, cwd="/", check=True, capture_output=True)
-        options = f"-p {port} -h 127.0.0.1 -k {home} -F -c fsync=off -c timezone=Asia/Kolkata"
-        control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-l", home / "log"]
-        run = {"user": user, "cwd": "/", "check": True, "capture_output": True}
-        subprocess.run([*control, "-o", options, "start"], **run)  # type: ignore[call-overload]
+        serve: list[str | Path] = [programs / "postgres", "-D", data, "-p", str(port), "-F"]
+        serve += ["-h", "127.0.0.1", "-k", home, "-c", "timezone=Asia/Kolkata"]
+        with (home / "log").open("wb") as log:
+            process = subprocess.Popen(serve, user=user, cwd="/", stdout=log, stderr=log)
         try:
+            _wait_until_ready(programs, port)
             yield f"postgresql+psycopg://{user}@127.0.0.1:{port}"
         finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], **run)  # type: ignore[call-overload]
+            process.send_signal(signal.SIGQUIT)
+            process.wait(timeout=30)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _wait_until_ready(programs: Path, port: int) -> None:
+    ask: list[str | Path] = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    give_up_at = time.monotonic() + 60
+    while subprocess.run(ask, check=False).returncode != 0:
+        assert time.monotonic() < give_up_at, "PostgreSQL does not answer"
+        time.sleep(0.05)
