@@ -78,10 +78,11 @@ def _warnings(region: Region) -> list[str]:
     servers = {endpoint.server for endpoint in region.standard}
     hosts = {urlsplit(endpoint.endpoint_url or "").hostname for endpoint in region.standard}
     if len(servers) == 1:
-        return [
+        text = (
             "all replicas share one server: they are copies, not independent failures and not more"
             " bandwidth; --replica-url puts some elsewhere"
-        ]
+        )
+        return [text]
     if len(hosts) == 1:
         return ["all servers of this region are on one machine"]
     return []

@@ -88,16 +88,25 @@ def down(
 ) -> Answer:
     """End the lab's servers. Their data stays, unless --delete is given.
 
+    With --delete the index forgets the lab's regions as well, and what stood in them alone.
+
     For example:
 
         imgrepl lab down --delete
 
-    Exit codes: 0 none runs any more; 4 the lab is being changed; 7 a server does not end.
+    Exit codes: 0 none runs any more; 4 the lab is being changed, or a version stands in its
+    regions and elsewhere; 7 a server does not end.
     """
     from imgrepl.lab import lab
 
+    where = _folder(run, folder)
+    names = _regions_of(where) if delete else set()
+    if names:
+        _ask_index(run, names)
     with run.events() as events:
-        ended = lab.down(_folder(run, folder), delete=delete, events=events, clock=SystemClock())
+        ended = lab.down(where, delete=delete, events=events, clock=SystemClock())
+    if names:
+        _forget_in_index(run, names)
     return Answer([_server(server) | {"state": "ended"} for server in ended], COLUMNS)
 
 
@@ -129,3 +138,26 @@ def _server(server: "LabServer") -> dict[str, object]:
         "bucket": server.bucket,
         "folder": server.folder,
     }
+
+
+def _regions_of(folder: Path) -> set[str]:
+    from imgrepl.lab import state
+
+    if not state.lab_file(folder.absolute()).exists():
+        return set()
+    return {server.region for server in state.load(folder.absolute()).servers}
+
+
+def _ask_index(run: Run, names: set[str]) -> None:
+    """Before a server is ended: raises `Conflict` where the index could not forget these."""
+    from imgrepl.actions import abandoning
+
+    with run.open() as ctx:
+        abandoning.check_abandonable(ctx, names)
+
+
+def _forget_in_index(run: Run, names: set[str]) -> None:
+    from imgrepl.actions import abandoning
+
+    with run.open() as ctx:
+        abandoning.abandon(ctx, names)

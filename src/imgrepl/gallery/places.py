@@ -120,6 +120,12 @@ def forget_empty(tx: Connection, region_name: str) -> None:
         _forget(tx, number)
 
 
+def abandon(tx: Connection, region_name: str) -> None:
+    """Forgets the region's places with all that was in them: their servers are gone for good."""
+    for place in of_region(tx, region_name):
+        _forget(tx, place.id)
+
+
 def _forget(tx: Connection, number: int) -> None:
     for table in (pins, place_contents, place_packs, place_records):
         tx.execute(sa.delete(table).where(table.c.place_id == number))
