@@ -3,6 +3,7 @@
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.noun import lone_command
 from imgrepl.cli.run import Injected
+from imgrepl.errors import Unavailable
 
 app = lone_command("doctor")
 
@@ -17,10 +18,14 @@ def doctor(*, run: Injected) -> Answer:
 
         imgrepl doctor -o table
 
-    Exit codes: 0 all is well, or warnings only; 6 the index or a store is damaged; 7 the index or
-    a region cannot be reached; 9 credentials were refused.
+    Exit codes: 0 all is well, or warnings only; 7 a check failed, details on stdout.
     """
     from imgrepl.actions import doctor as checks
 
     with run.open() as ctx:
-        return Answer(checks.doctor(ctx), COLUMNS)
+        findings = checks.doctor(ctx)
+    failed = [
+        f"{entry['name']}: {entry['message']}" for entry in findings if entry["state"] == "failed"
+    ]
+    error = Unavailable(f"{len(failed)} checks failed", code="ChecksFailed", details=failed)
+    return Answer(findings, COLUMNS, error if failed else None)

@@ -4,13 +4,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from imgrepl.cli import human
 from imgrepl.model.events import Event, EventSink, Notice, Progressed, StageEnded, StageStarted
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
 
 _STEP_PERCENT = 10
 
@@ -25,18 +22,17 @@ def shown_events(
     Notices are shown unless `only_errors`; those of level `info` only with `verbose`.
     """
     target = stream or sys.stderr
-    notices = _Notices(verbose=verbose, only_errors=only_errors)
+    notices = Notices(verbose=verbose, only_errors=only_errors)
     if bars and target.isatty():
-        display = _Bars(target, notices)
-        try:
+        from imgrepl.cli.bars import Bars
+
+        with Bars(target, notices) as display:
             yield display
-        finally:
-            display.close()
     else:
         yield _Lines(target, notices, steps=verbose and not only_errors)
 
 
-class _Notices:
+class Notices:
     """Which notices are worth showing, and how they read."""
 
     def __init__(self, *, verbose: bool, only_errors: bool) -> None:
@@ -55,7 +51,7 @@ class _Notices:
 class _Lines:
     """A line when a stage starts, at every tenth of it, and when it ends."""
 
-    def __init__(self, stream: TextIO, notices: _Notices, *, steps: bool) -> None:
+    def __init__(self, stream: TextIO, notices: Notices, *, steps: bool) -> None:
         self._stream = stream
         self._notices = notices
         self._steps = steps
@@ -99,83 +95,3 @@ class _Lines:
         self._shown_percent[key] = percent - percent % _STEP_PERCENT
         done = f"{human.size(event.bytes_done)} of {human.size(total)}"
         return f"{event.stage} {event.subject}: {percent}%, {done}"
-
-
-class _Bars:
-    """A bar for every stage of every region, with bytes, rate and the time it will take."""
-
-    def __init__(self, stream: TextIO, notices: _Notices) -> None:
-        self._stream = stream
-        self._notices = notices
-        self._lock = threading.Lock()
-        self._progress: Progress | None = None
-        self._tasks: dict[tuple[str, str], TaskID] = {}
-
-    def __call__(self, event: Event) -> None:
-        with self._lock:
-            match event:
-                case Notice():
-                    self._notice(event)
-                case StageStarted():
-                    self._start(event)
-                case Progressed():
-                    self._advance(event)
-                case StageEnded():
-                    self._end(event)
-
-    def close(self) -> None:
-        """Takes the bars off the screen."""
-        if self._progress is not None:
-            self._progress.stop()
-
-    def _display(self) -> "Progress":
-        if self._progress is None:
-            self._progress = _new_display(self._stream)
-            self._progress.start()
-        return self._progress
-
-    def _notice(self, event: Notice) -> None:
-        line = self._notices.text_of(event)
-        if line is not None:
-            self._display().console.print(line)
-
-    def _start(self, event: StageStarted) -> None:
-        self._tasks[event.stage, event.subject] = self._display().add_task(
-            f"{event.stage} {event.subject}", total=event.bytes_total
-        )
-
-    def _advance(self, event: Progressed) -> None:
-        task = self._tasks.get((event.stage, event.subject))
-        if task is not None:
-            self._display().update(task, completed=event.bytes_done)
-
-    def _end(self, event: StageEnded) -> None:
-        task = self._tasks.get((event.stage, event.subject))
-        if task is None:
-            return
-        name = f"{event.stage} {event.subject}"
-        self._display().update(task, description=f"{name}: {event.outcome}")
-        self._display().stop_task(task)
-
-
-def _new_display(stream: TextIO) -> "Progress":
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(file=stream, markup=False, highlight=False, emoji=False),
-        transient=True,
-        expand=True,
-    )

@@ -98,8 +98,10 @@ def text_of(value: object, field: str = "") -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float) and field.rstrip('"').endswith("Bytes"):
+    if isinstance(value, int | float) and _counts_bytes(field):
         return human.size(value)
+    if isinstance(value, int | float) and field.endswith(("seconds", "Seconds")):
+        return human.duration(value)
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".")
     if isinstance(value, list | tuple):
@@ -107,6 +109,11 @@ def text_of(value: object, field: str = "") -> str:
     if isinstance(value, Mapping):
         return json.dumps(value, separators=(",", ":"))
     return "".join(_visible(character) for character in str(value))
+
+
+def _counts_bytes(field: str) -> bool:
+    name = field.rpartition(".")[2].strip('"')
+    return name.startswith("bytes") or name.endswith("Bytes")
 
 
 def _visible(character: str) -> str:

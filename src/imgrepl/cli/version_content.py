@@ -15,15 +15,6 @@ from imgrepl.model.gallery import VersionName
 if TYPE_CHECKING:
     from imgrepl.actions.downloads import DownloadRequest
 
-REPLICA_COLUMNS = {
-    "Region": "region",
-    "Replica": "replica",
-    "State": "state",
-    "Packs": "packs",
-    "Bytes": "bytes",
-    "Problems": "problems",
-}
-
 DiskText = Annotated[
     str, option("--disk", text="The OS disk, or a data disk's LUN.", metavar="os|LUN")
 ]
@@ -158,7 +149,7 @@ def verify(
 
     with run.open() as ctx:
         report = plain(verifying.verify(ctx, options.version_id, region, deep))
-    return Answer(report, REPLICA_COLUMNS, _damage(report["replicas"]))
+    return Answer(report, error=_damage(report["replicas"]))
 
 
 def _damage(replicas: list[dict[str, object]]) -> Corrupt | None:
@@ -191,4 +182,4 @@ def repair(*, options: VersionOptions, region: RegionText = None, run: Injected)
 
     with run.open() as ctx:
         report = plain(verifying.repair(ctx, options.version_id, region))
-    return Answer(report, REPLICA_COLUMNS, _damage(report["replicas"]))
+    return Answer(report, error=_damage(report["replicas"]))
