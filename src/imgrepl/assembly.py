@@ -136,6 +136,8 @@ class PlaceStores:
         self._meters: dict[str, _RegionMeter] = {}
         self._capabilities: dict[str, Capabilities] = {}
         self._lock = threading.Lock()
+        rate = settings.throttle_bytes_per_second
+        self._throttle = _throttle(rate, self._clock) if rate else None
 
     def of(self, place: Place) -> Store:
         """The store of `place`."""
@@ -190,12 +192,19 @@ class PlaceStores:
             clients=self._clients,
         )
         store: Store = MeteredStore(bare, meter)
-        if self._settings.throttle_bytes_per_second:
-            rate = self._settings.throttle_bytes_per_second
-            throttle = Throttle(sent_bytes=Bucket(rate, rate, self._clock))
-            store = ThrottledStore(store, throttle)
+        if self._throttle is not None:
+            store = ThrottledStore(store, self._throttle)
         policy = RetryPolicy(deadline_seconds=self._settings.retry_deadline_seconds)
         return RetryingStore(store, policy, self._clock)
+
+
+def _throttle(bytes_per_second: int, clock: SystemClock) -> Throttle:
+    """One bound for all places together, each way."""
+    burst = bytes_per_second
+    return Throttle(
+        sent_bytes=Bucket(bytes_per_second, burst, clock),
+        received_bytes=Bucket(bytes_per_second, burst, clock),
+    )
 
 
 class _RegionMeter(Meter):

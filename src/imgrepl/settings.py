@@ -121,7 +121,7 @@ class Settings:
         "How long an open connection may stay silent.", 60.0, Bound(0.1, 3600)
     )
     throttle_bytes_per_second: int = _setting(
-        "Most bytes a second that are sent to one place; 0 sets no limit.",
+        "Most bytes a second sent to all places together, and as many received; 0 sets no limit.",
         0,
         Bound(0, 1 << 40),
     )
