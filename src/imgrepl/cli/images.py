@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.noun import noun
-from imgrepl.cli.options import option, options
+from imgrepl.cli.options import ReadingOptions, options
 from imgrepl.cli.plain import plain
 from imgrepl.cli.run import Injected
 from imgrepl.errors import Invalid
@@ -24,15 +24,7 @@ def inspect(
         tuple[str, ...],
         options("--parent", text="Files that may serve as parents.", metavar="FILE"),
     ] = (),
-    sha256: Annotated[
-        bool, option("--sha256", text="Also digest the whole disk, as the guest sees it.")
-    ] = False,
-    ignore_checksum: Annotated[
-        bool, option("--ignore-checksum", text="Read a VHD although a checksum in it is wrong.")
-    ] = False,
-    size_from_geometry: Annotated[
-        bool, option("--size-from-geometry", text="A VHD is as large as its CHS geometry says.")
-    ] = False,
+    reading: ReadingOptions | None = None,
     run: Injected,
 ) -> Answer:
     """Say what an image is: format, sizes, occupied bytes, holes, and what is wrong with it.
@@ -48,19 +40,20 @@ def inspect(
     from imgrepl.assembly import limits_of, source_opener
     from imgrepl.disks.options import OpenOptions
 
-    reading = OpenOptions(ignore_checksum=ignore_checksum, size_from_geometry=size_from_geometry)
+    how = reading or ReadingOptions()
     with run.interrupts.cooperative() as stop, run.events() as events:
-        report = plain(
-            images.inspect(
-                source_opener(run.settings, stop),
-                limits_of(run.settings),
-                events,
-                file,
-                parents=parent,
-                sha256=sha256,
-                options=reading,
-            )
+        found = images.inspect(
+            source_opener(run.settings, stop),
+            limits_of(run.settings),
+            events,
+            file,
+            parents=parent,
+            sha256=how.sha256,
+            options=OpenOptions(
+                ignore_checksum=how.ignore_checksum, size_from_geometry=how.size_from_geometry
+            ),
         )
+    report = plain(found)
     return Answer(report, error=_refusal(file, report))
 
 

@@ -1,7 +1,10 @@
 """`imgrepl lab`: real S3 servers on this machine."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.noun import noun
@@ -11,6 +14,7 @@ from imgrepl.clock import SystemClock
 
 if TYPE_CHECKING:
     from imgrepl.lab.lab import ServerStatus
+    from imgrepl.lab.plan import LabOptions
     from imgrepl.lab.state import LabServer
 
 app = noun("lab")
@@ -34,19 +38,38 @@ def _folder(run: Run, folder: Path | None) -> Path:
     return folder or run.settings.state_dir / "lab"
 
 
-@app.command
-def up(
-    *,
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class UpOptions:
+    """Which servers a lab is to have; what is not named, a lab that is there keeps."""
+
     server: Annotated[
         str | None, choice("--server", text="What serves the buckets.", of=("seaweedfs", "minio"))
-    ] = None,
+    ] = None
     regions: Annotated[
         tuple[str, ...], options("--regions", text="Regions to serve.", metavar="REGION")
-    ] = (),
+    ] = ()
     servers_per_region: Annotated[
         int | None,
         option("--servers-per-region", text="Servers that share a region's replicas.", metavar="N"),
-    ] = None,
+    ] = None
+
+    def request(self, folder: Path) -> "LabOptions":
+        """What these options ask for, of the lab in `folder`."""
+        from imgrepl.lab.plan import LabOptions
+
+        return LabOptions(
+            folder=folder,
+            server=self.server,
+            regions=self.regions,
+            servers_per_region=self.servers_per_region,
+        )
+
+
+@app.command
+def up(
+    *,
+    options: UpOptions | None = None,
     folder: Folder = None,
     run: Injected,
 ) -> Answer:
@@ -64,14 +87,8 @@ def up(
     """
     from imgrepl.actions import regions as registry
     from imgrepl.lab import lab
-    from imgrepl.lab.plan import LabOptions
 
-    asked = LabOptions(
-        folder=_folder(run, folder),
-        server=server,
-        regions=regions,
-        servers_per_region=servers_per_region,
-    )
+    asked = (options or UpOptions()).request(_folder(run, folder))
     with run.events() as events:
         state = lab.up(asked, events=events, clock=SystemClock(), environment=run.settings.environ)
     with run.open() as ctx:

@@ -155,6 +155,22 @@ class VersionOptions(DefinitionOptions):
         return self.definition_id.version(VersionName.parse(self.version))
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How strictly image files are read, and what is computed on the way."""
+
+    sha256: Annotated[
+        bool, option("--sha256", text="Also digest each whole disk, as the guest sees it.")
+    ] = False
+    ignore_checksum: Annotated[
+        bool, option("--ignore-checksum", text="Read a VHD although a checksum in it is wrong.")
+    ] = False
+    size_from_geometry: Annotated[
+        bool, option("--size-from-geometry", text="A VHD is as large as its CHS geometry says.")
+    ] = False
+
+
 def pairs(words: Sequence[str], name: str) -> dict[str, str]:
     """`("k=v", "flag")` as a mapping; a word without `=` gets the empty value, as with az."""
     found: dict[str, str] = {}

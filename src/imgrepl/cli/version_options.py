@@ -11,6 +11,7 @@ from imgrepl.cli.options import (
     DefinitionOptions,
     DryRun,
     NoWait,
+    ReadingOptions,
     Tags,
     ThreeState,
     VersionOptions,
@@ -85,8 +86,8 @@ class WaitOptions:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class SourceOptions:
-    """The disks of a new version, and how strictly their files are read."""
+class SourceOptions(ReadingOptions):
+    """The disks of a new version."""
 
     os_disk: Annotated[
         str,
@@ -116,15 +117,6 @@ class SourceOptions:
             metavar="[os|LUN=]FILE",
         ),
     ] = ()
-    sha256: Annotated[
-        bool, option("--sha256", text="Also digest each whole disk, as the guest sees it.")
-    ] = False
-    ignore_checksum: Annotated[
-        bool, option("--ignore-checksum", text="Read a VHD although a checksum in it is wrong.")
-    ] = False
-    size_from_geometry: Annotated[
-        bool, option("--size-from-geometry", text="A VHD is as large as its CHS geometry says.")
-    ] = False
 
     @property
     def data_disks(self) -> dict[int, str]:
