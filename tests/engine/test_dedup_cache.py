@@ -166,6 +166,16 @@ def test_a_chunk_in_two_packs_is_found_as_long_as_one_is_there(tmp_path: Path) -
         assert cache.lookup([shared]) == [Slot(pack_id(1), 0, 100)]
 
 
+def test_of_several_packs_in_one_file_the_newest_is_found(tmp_path: Path) -> None:
+    shared = chunk(1)
+    with opened(tmp_path) as cache:
+        for number in (5, 3, 4, 5):
+            cache.add_pack(pack_id(number), entries([shared]))
+    for _ in range(2):
+        with opened(tmp_path) as cache:
+            assert cache.lookup([shared]) == [Slot(pack_id(5), 0, 100)]
+
+
 def test_one_id_in_more_packs_than_a_page_has_entries_is_still_found(tmp_path: Path) -> None:
     shared, before, after = ChunkId(bytes([9] * 32)), ChunkId(bytes(32)), ChunkId(b"\xff" * 32)
     with opened(tmp_path) as cache:
@@ -294,10 +304,10 @@ def test_an_unfinished_file_without_a_writer_is_removed(tmp_path: Path) -> None:
 # Damage
 
 
-def one_run(folder: Path, packs: int = 40) -> Path:
-    with opened(folder, 8 << 20) as cache:
-        for number in range(packs):
-            add(cache, number)
+def one_run(folder: Path, chunks: int = 50) -> Path:
+    with opened(folder, 64 << 20) as cache:
+        for number in range(40):
+            add(cache, number, chunks)
     opened(folder).close()
     (run,) = folder.glob("*.run")
     return run
@@ -336,14 +346,14 @@ def test_a_run_that_was_cut_off_is_deleted_and_its_packs_are_unknown(
 
 
 def test_a_page_that_went_bad_drops_its_run_when_it_is_read(tmp_path: Path) -> None:
-    run = one_run(tmp_path)
+    run = one_run(tmp_path, chunks=500)  # more than stays in memory
     data = bytearray(run.read_bytes())
-    for page in range(0, 4096 * 10, 4096):
+    for page in range(0, 4096 * 190, 4096):
         data[page + 100] ^= 1
     with opened(tmp_path) as cache:
         run.write_bytes(data)  # behind its back: the file that it has open
         assert len(cache.pack_ids()) == 40
-        assert cache.lookup(chunks_of(1, 50)) == [None] * 50
+        assert cache.lookup(chunks_of(1, 500)) == [None] * 500
         assert cache.pack_ids() == set()
     assert not run.exists()
 

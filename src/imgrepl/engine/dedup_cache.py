@@ -8,7 +8,8 @@ it, and what a crash of the machine damaged is found by its checksum and dropped
 New packs go to this process's journal and to a table in memory. When that has its share of the
 memory, the journal becomes a run, sorted and immutable, and four runs or more of like size become
 one. Memory for M bytes: M/8 for the table, 5/8 for what is resident of runs (0.08 bytes a chunk,
-and 1 more for as many as fit), M/4 while merging, and 1 MiB for the pages being looked at.
+1 more for as many as fit, and 48 for those of the smallest runs), M/4 while merging, and 1 MiB for
+the pages being looked at.
 """
 
 import threading
@@ -73,7 +74,10 @@ class DedupCache:
         self.close()
 
     def lookup(self, chunk_ids: Sequence[ChunkId]) -> list[Slot | None]:
-        """Where each chunk is, or None; of several places the newest. Costs a page read a hit."""
+        """Where each chunk is, or None; of several places the newest.
+
+        A chunk costs one read of 4 KiB at most, none where its run fits in memory.
+        """
         slots: list[Slot | None] = []
         with self._using():
             for at in range(0, len(chunk_ids), _LOOKUPS_AT_ONCE):
@@ -145,8 +149,8 @@ class DedupCache:
             except Corrupt:
                 self._runs.drop(run)
                 continue
-            for row, slot in zip(rows.tolist(), found, strict=True):
-                slots[row] = slot
+            for row, slot in zip(reversed(rows.tolist()), reversed(found), strict=True):
+                slots[row] = slot  # of several, the first is the newest
             missing[rows] = False
         return slots
 

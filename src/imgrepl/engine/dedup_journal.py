@@ -27,7 +27,7 @@ _PACK_ID_BYTES = 32
 
 
 class JournalContent(NamedTuple):
-    """What a journal says in the end."""
+    """What a journal says in the end; packs in the order in which they were added."""
 
     added: dict[bytes, PackChunks]
     forgotten: frozenset[bytes]
@@ -92,6 +92,7 @@ def _apply(
         return
     pack_id, ids_end = items[:_PACK_ID_BYTES], _PACK_ID_BYTES + CHUNK_ID_BYTES * total
     stored = np.frombuffer(items, np.dtype("<u4"), total, ids_end)
+    added.pop(pack_id, None)  # what is added again is the newest again
     added[pack_id] = PackChunks(pack_id, items[_PACK_ID_BYTES:ids_end], stored)
     forgotten.discard(pack_id)
 

@@ -38,8 +38,9 @@ class Source(NamedTuple):
 
 
 def source_of_journal(content: JournalContent, forgotten: frozenset[bytes]) -> Source:
-    """A journal, sorted, without the packs that newer ones forgot."""
-    added = [chunks for pack_id, chunks in content.added.items() if pack_id not in forgotten]
+    """A journal, sorted, newest pack first, without the packs that newer journals forgot."""
+    newest_first = reversed(content.added.items())
+    added = [chunks for pack_id, chunks in newest_first if pack_id not in forgotten]
     packs = np.zeros(len(added), PACK)
     parts = [np.zeros(0, ENTRY)]
     for at, chunks in enumerate(added):

@@ -9,12 +9,14 @@ forgets   ids of packs that are gone from all files older than this one
 trailer   counts and checksums
 ```
 
-Resident are the fences, 0.08 bytes an entry, the packs, and the filter, 1 byte an entry, where the
-cache's budget allows it. A chunk that is not here costs one page in 25 with the filter.
+Resident are the fences, 0.08 bytes an entry, the packs and, as far as the cache's budget goes, the
+filter, 1 byte an entry, or all, 48 bytes. With the filter, of 25 chunks that are not here one costs
+a page; with all in memory no look costs one.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from enum import IntEnum
 from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
@@ -48,6 +50,7 @@ Mask = npt.NDArray[np.bool_]
 Pages = npt.NDArray[np.void]
 
 _FILTER_PIECE_BYTES = 1 << 20
+_PAGES_LOADED_AT_ONCE = 64
 _NO_ROWS: Rows = np.zeros(0, np.int64)
 _NO_WHERE: Words = np.zeros(0, np.uint64)
 
@@ -79,6 +82,14 @@ class RunShape(NamedTuple):
     @property
     def file_bytes(self) -> int:
         return self.index_at + self.index_bytes + TRAILER.size
+
+
+class Resident(IntEnum):
+    """What of a run is in memory besides its fences."""
+
+    NOTHING = 0
+    FILTER = 1
+    ALL = 2
 
 
 class Query(NamedTuple):
@@ -130,6 +141,7 @@ class Run:
         self.path, self.sequence = path, sequence
         self._descriptor = descriptor
         self._filter: Words | None = None
+        self._sorted: tuple[Words, Entries] | None = None
         self.shape, self._filter_digest, index_digest = self._read_trailer()
         index = self._read(self.shape.index_at, self.shape.index_bytes)
         if xxh3_64_digest(index) != index_digest:
@@ -141,15 +153,11 @@ class Run:
         self.forgets = frozenset(index[at : at + 32] for at in range(packs_end, len(index), 32))
         self.alive = np.ones(self.shape.packs, np.bool_)
 
-    @property
-    def resident_bytes(self) -> int:
-        """Memory it takes without its filter."""
-        return self._fences.nbytes + self.packs.nbytes + len(self._pack_ids)
-
-    @property
-    def filter_bytes(self) -> int:
-        """Memory its filter takes, or would."""
-        return 8 * self.shape.filter_words
+    def resident_bytes(self, resident: Resident) -> int:
+        """Memory it takes, when that much is kept."""
+        fences = self._fences.nbytes + self.packs.nbytes + len(self._pack_ids)
+        extra = (0, 8 * self.shape.filter_words, (8 + ENTRY.itemsize) * self.shape.entries)
+        return fences + extra[resident]
 
     def pack_id(self, pack: int) -> bytes:
         """The id of the pack at that position of the table."""
@@ -166,18 +174,25 @@ class Run:
         if pack_ids:
             self.alive[:] = [self.pack_id(at) not in pack_ids for at in range(self.shape.packs)]
 
-    def keep_filter(self, *, resident: bool) -> None:
-        """Loads the filter, or lets it go."""
-        if not resident:
+    def keep(self, resident: Resident) -> None:
+        """Loads that much into memory, and lets go of the rest."""
+        if resident != Resident.FILTER:
             self._filter = None
         elif self._filter is None:
             self._filter = self._load_filter()
+        if resident != Resident.ALL:
+            self._sorted = None
+        elif self._sorted is None:
+            self._sorted = self._load_entries()
 
     def lookup(self, query: Query, missing: Mask, buffer: PageBuffer) -> tuple[Rows, list[Slot]]:
         """Rows of `query` that are `missing`, are here and count, in any order, and their slots."""
+        if not self.shape.entries:
+            return _NO_ROWS, []
+        if self._sorted is not None:
+            rows, where = self._look_in_memory(query, np.flatnonzero(missing), *self._sorted)
+            return rows, self._slots(where)
         rows, pages = self._pages_of(query, self._candidates(query, missing))
-        if not len(rows):
-            return rows, []
         found_rows, found = [_NO_ROWS], [_NO_WHERE]
         for at in range(0, len(rows), buffer.pages):
             part = slice(at, at + buffer.pages)
@@ -197,7 +212,7 @@ class Run:
 
     def close(self) -> None:
         """Closes the file; the run is of no use afterwards."""
-        self._filter = None
+        self._filter = self._sorted = None
         os.close(self._descriptor)
 
     def _read_trailer(self) -> tuple[RunShape, bytes, bytes]:
@@ -213,8 +228,6 @@ class Run:
 
     def _candidates(self, query: Query, missing: Mask) -> Rows:
         """Missing rows that may be here."""
-        if not self.shape.entries:
-            return _NO_ROWS
         if self._filter is None:
             return np.flatnonzero(missing)
         present = self._filter[filter_positions(query.keys, self.shape.filter_words)]
@@ -227,23 +240,38 @@ class Run:
         if not (self._fences[last] == keys).any() and (last >= 0).all():
             return rows, last
         first = np.maximum(np.searchsorted(self._fences, keys, "left") - 1, 0)
-        reach = last - first + 1  # 0 for what is below all
-        rows = np.repeat(rows, reach)
-        return rows, np.repeat(first + reach - np.cumsum(reach), reach) + np.arange(len(rows))
+        return _spread(rows, first, last + 1)
+
+    def _look_in_memory(
+        self, query: Query, rows: Rows, keys: Words, entries: Entries
+    ) -> tuple[Rows, Words]:
+        wanted = query.keys[rows]
+        first = np.searchsorted(keys, wanted)
+        here = keys[np.minimum(first, len(keys) - 1)] == wanted
+        if not here.any():
+            return _NO_ROWS, _NO_WHERE
+        end = np.searchsorted(keys, wanted[here], "right")
+        rows, at = _spread(rows[here], first[here], end)
+        return self._counting(query, rows, entries[at])
 
     def _look_in_pages(
         self, query: Query, rows: Rows, pages: Rows, buffer: PageBuffer
     ) -> tuple[Rows, Words]:
-        """Which rows are on their page, in full, and where they are."""
         entries = self._checked(buffer.fill(self._descriptor, pages.tolist()))
         pair, column = np.nonzero(entries["id"][:, :, 0] == query.keys[rows][:, None])
-        found, rows = entries[pair, column], rows[pair]
+        written = pages[pair] * PAGE_ENTRIES + column < self.shape.entries
+        pair, column = pair[written], column[written]
+        return self._counting(query, rows[pair], entries[pair, column])
+
+    def _counting(self, query: Query, rows: Rows, found: Entries) -> tuple[Rows, Words]:
+        """Of entries that `rows` may be, those that are equal in full and whose pack counts."""
         right = (found["id"] == query.words[rows]).all(axis=1)
-        right &= pages[pair] * PAGE_ENTRIES + column < self.shape.entries
         right[right] = self.alive[packs_of(found["where"][right])]
         return rows[right], found["where"][right]
 
     def _slots(self, where: Words) -> list[Slot]:
+        if not len(where):
+            return []
         packs, slots, stored = columns_of(where)
         names = {pack: PackId(self.pack_id(pack).hex()) for pack in set(packs)}
         return list(map(Slot, map(names.__getitem__, packs), slots, stored))
@@ -252,6 +280,14 @@ class Run:
         if pages is None:
             raise self._corrupt("it ends early or a page does not agree with its checksum")
         return pages["entries"]
+
+    def _load_entries(self) -> tuple[Words, Entries]:
+        """What entries are sorted by, and entries."""
+        entries, at = np.empty(self.shape.entries, ENTRY), 0
+        for batch in self.batches(_PAGES_LOADED_AT_ONCE):
+            entries[at : at + len(batch)] = batch
+            at += len(batch)
+        return entries["id"][:, 0].astype(np.uint64), entries
 
     def _load_filter(self) -> Words:
         words = np.empty(self.shape.filter_words, np.uint64)
@@ -272,6 +308,15 @@ class Run:
 
     def _corrupt(self, what: str) -> Corrupt:
         return Corrupt(f"dedup cache file {self.path}: {what}", code="CacheCorrupt")
+
+
+def _spread(rows: Rows, first: Rows, end: Rows) -> tuple[Rows, Rows]:
+    """Each row as often as there are numbers from its `first` to before its `end`, with those."""
+    reach = end - first
+    if (reach == 1).all():
+        return rows, first
+    rows = np.repeat(rows, reach)
+    return rows, np.repeat(end - np.cumsum(reach), reach) + np.arange(len(rows))
 
 
 def filter_positions(keys: Words, filter_words: int) -> Rows:

@@ -7,7 +7,7 @@ from pathlib import Path
 from imgrepl.engine.dedup_folder import JOURNAL, RUN, UNFINISHED, CacheFolder, OpenFile
 from imgrepl.engine.dedup_journal import Journal, JournalContent, read_journal
 from imgrepl.engine.dedup_merge import Source, source_of_journal, sources_of_runs, write_run
-from imgrepl.engine.dedup_run import Run
+from imgrepl.engine.dedup_run import Resident, Run
 from imgrepl.errors import Corrupt
 
 _MERGED_AT_LEAST = 4
@@ -151,9 +151,7 @@ class RunSet:
         forgets = frozenset().union(*[run.forgets for run in due]) if older_remain else frozenset()
         paths = [run.path for run in due if run.path is not None]
         for run in due:
-            run.keep_filter(
-                resident=False
-            )  # nobody looks anything up meanwhile, and the room is needed
+            run.keep(Resident.NOTHING)  # nobody looks anything up meanwhile, and the room is needed
         sources = sources_of_runs(due, self._memory_bytes // 4)
         try:
             self._publish(sources, forgets, due[0].sequence, paths)
@@ -193,16 +191,29 @@ class RunSet:
                 self.drop(run)
 
     def _settle(self) -> None:
-        """After any change: the order, what is forgotten, and whose filter is in memory."""
+        """After any change: the order, what is forgotten, and what is kept in memory."""
         self._runs.sort(key=lambda run: run.sequence, reverse=True)
         self._mark_forgotten()
-        budget = self._memory_bytes * 5 // 8 - sum(run.resident_bytes for run in self._runs)
-        for run in sorted(self._runs, key=lambda run: run.filter_bytes):
-            budget -= run.filter_bytes
+        for run, resident in self._shares().items():
             try:
-                run.keep_filter(resident=budget >= 0)
+                run.keep(resident)
             except Corrupt:
                 self.drop(run)
+
+    def _shares(self) -> dict[Run, Resident]:
+        """Who may keep what: filters for as many as can be, then all of the smallest."""
+        smallest_first = sorted(self._runs, key=lambda run: run.shape.entries)
+        shares = dict.fromkeys(smallest_first, Resident.NOTHING)
+        left = self._memory_bytes * 5 // 8
+        left -= sum(run.resident_bytes(Resident.NOTHING) for run in shares)
+        for step in (Resident.FILTER, Resident.ALL):
+            for run, before in shares.items():
+                cost = run.resident_bytes(step) - run.resident_bytes(before)
+                if cost > left:
+                    break
+                shares[run] = step
+                left -= cost
+        return shares
 
     def _mark_forgotten(self) -> None:
         """Each run is without what newer ones, and this process's journal, forgot."""
