@@ -300,6 +300,8 @@ class TestDown:
         lab = start(folder, "eastus")
         left_over = folder.parent / "left-by-eastus-0"
         left_over.write_text("a socket")
+        state.scratch_folder(folder).mkdir()
+        (state.scratch_folder(folder) / "index.db").write_text("an index of this lab")
         down(folder, delete=True, events=silent, clock=SystemClock())
         assert not folder.exists()
         assert not left_over.exists()

@@ -197,10 +197,10 @@ def _end(lab: LabState, running: tuple[LabServer, ...], clock: Clock) -> None:
 
 
 def _delete(lab: LabState) -> None:
-    """Removes what `up` made and nothing else; and the lab's file last, for a second try."""
-    for server in lab.servers:
+    """Removes what is the lab's and nothing else; and the lab's file last, for a second try."""
+    for path in (*(server.folder for server in lab.servers), state.scratch_folder(lab.folder)):
         with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(server.folder)
+            shutil.rmtree(path)
     credentials_file(lab.folder).unlink(missing_ok=True)
     state.lab_file(lab.folder).unlink()
     with contextlib.suppress(OSError):

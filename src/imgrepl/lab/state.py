@@ -4,6 +4,7 @@
 lab.json               the servers, their ports and buckets: written before anything starts
 credentials            the key pair of all servers, an INI file in the AWS form, for its owner only
 <region>-<number>/     one server: data/, server.log, server.pid and what its program needs
+scratch/               for who tries things out with the lab: an index, images; goes with the lab
 ```
 
 `lab.json` is the intent, `server.pid` the fact: a server without one was ended on purpose or never
@@ -129,6 +130,11 @@ def server_name(region: str, number: int) -> str:
 def lab_file(folder: Path) -> Path:
     """Where the lab in `folder` keeps its servers."""
     return folder / "lab.json"
+
+
+def scratch_folder(folder: Path) -> Path:
+    """What stands and falls with the lab in `folder`; may not exist."""
+    return folder / "scratch"
 
 
 def load(folder: Path) -> LabState:
