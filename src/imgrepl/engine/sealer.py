@@ -15,7 +15,7 @@ from imgrepl.errors import Conflict, Corrupt
 from imgrepl.gallery import contents, operations, packs, versions
 from imgrepl.gallery import places as place_rows
 from imgrepl.layout import keys
-from imgrepl.layout.manifest import encode_manifest
+from imgrepl.layout.manifest import decode_manifest, encode_manifest
 from imgrepl.layout.seals import Seal, encode_seal
 from imgrepl.model.gallery import ImageVersion, VersionDisk, VersionId
 from imgrepl.model.ids import ContentId, PackId
@@ -140,11 +140,11 @@ def _existing(engine: Engine, content_id: ContentId, fallback: Manifest) -> Mani
 def _put_manifest(store: Store, manifest: Manifest, generation: int) -> bool:
     """Whether the manifest is there afterwards: False when another one has its key."""
     key = keys.manifest_key(manifest.content_id, generation)
-    body = encode_manifest(manifest)
     try:
-        store.put(key, body, if_absent=True)
+        store.put(key, encode_manifest(manifest), if_absent=True)
     except Conflict:
-        return store.get(key) == body
+        # equal manifests need not have equal bytes: another release may compress otherwise
+        return decode_manifest(store.get(key), manifest.content_id) == manifest
     return True
 
 
