@@ -1,8 +1,9 @@
-"""Sources in memory, and what is true of every disk."""
+"""A sparse source that guards its bounds, and what is true of every disk."""
 
 from collections.abc import Iterator
 from itertools import islice
 
+from disks.memory import assert_extents_hold, read_all, read_range
 from images.sparse import SparseBytes
 from imgrepl.disks.disk import Disk, Extent
 from imgrepl.disks.runs import merged
@@ -45,32 +46,17 @@ class MemorySource:
         self.closed = True
 
 
-def read(disk: Disk, offset: int, length: int) -> bytes:
-    buffer = bytearray(b"\xee") * length
-    disk.read_into(offset, memoryview(buffer))
-    return bytes(buffer)
-
-
-def read_all(disk: Disk) -> bytes:
-    return read(disk, 0, disk.size_bytes)
-
-
 def assert_disk_is(disk: Disk, content: bytes) -> None:
     """It has this content, and none of it outside of its extents."""
     assert disk.size_bytes == len(content)
     assert read_all(disk) == content
-    position = 0
-    for offset, length in [*disk.data_extents(0, disk.size_bytes), Extent(len(content), 0)]:
-        assert offset > position or (offset, position) in {(0, 0), (len(content), len(content))}
-        assert not any(content[position:offset]), "a hole holds something"
-        position = offset + length
-    assert position <= len(content)
+    assert_extents_hold(disk, content, 0, len(content))
 
 
 def poke(disk: Disk) -> None:
     """Reads some of a disk that may be of any size."""
     for offset in {0, disk.size_bytes // 2, max(disk.size_bytes - 65536, 0)}:
-        read(disk, offset, min(65536, disk.size_bytes - offset))
+        read_range(disk, offset, min(65536, disk.size_bytes - offset))
     end = 0
     for extent in islice(disk.data_extents(0, disk.size_bytes), 1000):
         assert extent.length > 0

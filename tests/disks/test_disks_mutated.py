@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from disks.memory import read_all
 from disks.qcow2_builder import BACKING_FORMAT, ZERO, Qcow2
-from disks.sources import MemorySource, assert_disk_is, poke, read_all
+from disks.sources import MemorySource, assert_disk_is, poke
 from disks.vhdx_builder import (
     BAT_OFFSET,
     ITEMS_OFFSET,

@@ -10,6 +10,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from disks.memory import read_all, read_range
 from disks.qcow2_builder import (
     COMPRESSED,
     COPIED,
@@ -18,7 +19,7 @@ from disks.qcow2_builder import (
     Subclusters,
     compressed_entry,
 )
-from disks.sources import MemorySource, assert_disk_is, read, read_all
+from disks.sources import MemorySource, assert_disk_is
 from images.hostile_qcow2 import hostile_qcow2s
 from images.seeds import seed_disk
 from images.sparse import SparseBytes
@@ -127,7 +128,7 @@ def test_any_span_of_stored_compressed_and_absent_clusters_reads_as_written(
     for start, share in spans:
         offset = int(start * len(whole))
         end = offset + int(share * (len(whole) - offset))
-        assert read(disk, offset, end - offset) == whole[offset:end]
+        assert read_range(disk, offset, end - offset) == whole[offset:end]
 
 
 @settings(max_examples=40, deadline=None)
@@ -151,7 +152,7 @@ def test_sub_clusters_read_as_stored_zero_or_absent(
     assert_disk_is(disk, bytes(whole))
     for offset, length in spans:
         end = min(offset + length, len(whole))
-        assert read(disk, offset, end - offset) == whole[offset:end]
+        assert read_range(disk, offset, end - offset) == whole[offset:end]
 
 
 def test_a_compressed_cluster_among_sub_clusters_reads_as_one() -> None:
@@ -164,7 +165,10 @@ def test_a_compressed_cluster_among_sub_clusters_reads_as_one() -> None:
     )
     disk = opened(image)
     assert_disk_is(disk, content + content[::-1] + content)
-    assert read(disk, CLUSTER - 3000, 6000) == (content + content[::-1])[-CLUSTER - 3000 :][:6000]
+    assert (
+        read_range(disk, CLUSTER - 3000, 6000)
+        == (content + content[::-1])[-CLUSTER - 3000 :][:6000]
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,9 +187,9 @@ def test_clusters_side_by_side_are_read_at_once() -> None:
         Qcow2(disk_bytes=8 * CLUSTER, clusters=dict.fromkeys(range(8), b"x" * CLUSTER)).build()
     )
     disk = open_qcow2(source, OpenOptions())
-    read(disk, 0, 1)
+    read_range(disk, 0, 1)
     before = source.reads
-    assert read(disk, 0, 8 * CLUSTER) == b"x" * 8 * CLUSTER
+    assert read_range(disk, 0, 8 * CLUSTER) == b"x" * 8 * CLUSTER
     assert source.reads == before + 1
 
 
@@ -245,7 +249,7 @@ def with_stream(stream: bytes, *, zstd: bool = False) -> SparseBytes:
 def test_a_stream_of_junk_is_damage_and_never_bytes(stream: bytes, zstd: bool) -> None:
     disk = opened(with_stream(stream + b"\xff", zstd=zstd))
     with pytest.raises(Invalid) as caught:
-        read(disk, 0, 512)
+        read_range(disk, 0, 512)
     assert caught.value.code == "ImageDamaged"
 
 
@@ -257,7 +261,7 @@ def test_a_stream_that_ends_before_its_cluster_is_damage(zstd: bool) -> None:
     stream = zstandard.ZstdCompressor().compress(short) if zstd else deflated
     disk = opened(with_stream(stream, zstd=zstd))
     with pytest.raises(Invalid, match=r"65535 bytes|cannot be read"):
-        read(disk, 0, 512)
+        read_range(disk, 0, 512)
 
 
 def test_zstd_frames_may_follow_one_another_and_leave_something_behind() -> None:
@@ -315,7 +319,7 @@ def test_a_terabyte_of_nothing_opens_and_maps_without_reading_tables() -> None:
     disk = open_qcow2(source, OpenOptions())
     assert source.reads < 12
     assert list(disk.data_extents(0, 1 << 40)) == [((1 << 40) - CLUSTER, CLUSTER)]
-    assert read(disk, (1 << 40) - CLUSTER - 1, 4) == b"\0end"
+    assert read_range(disk, (1 << 40) - CLUSTER - 1, 4) == b"\0end"
 
 
 @pytest.mark.parametrize("bits", [9, 16, 21])
@@ -328,7 +332,7 @@ def test_windows_join_without_a_seam(bits: int, monkeypatch: pytest.MonkeyPatch)
     disk = opened(Qcow2(disk_bytes=800 * size, cluster_bits=bits, clusters=clusters))
     for _ in range(2):
         for n in (*clusters, 2, 255, 256, 799):
-            assert read(disk, n * size, 512) == clusters.get(n, bytes(512))
+            assert read_range(disk, n * size, 512) == clusters.get(n, bytes(512))
     starts = [extent.offset // size for extent in disk.data_extents(0, 800 * size)]
     assert starts[0] == 0
     assert len(starts) <= len(clusters)
@@ -345,7 +349,7 @@ def test_many_threads_read_the_same_bytes() -> None:
     disk = opened(image)
     whole = b"".join(contents[n] for n in range(64))
     with ThreadPoolExecutor(8) as pool:
-        parts = pool.map(lambda n: read(disk, n * 1000, 5000), [*range(200)] * 4)
+        parts = pool.map(lambda n: read_range(disk, n * 1000, 5000), [*range(200)] * 4)
     assert list(parts) == [whole[n * 1000 : n * 1000 + 5000] for n in range(200)] * 4
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from disks.memory import read_all
 from disks.qcow2_builder import BACKING_FORMAT, COPIED, DATA_FILE_NAME, ZERO, Qcow2
-from disks.sources import MemorySource, assert_disk_is, read_all
+from disks.sources import MemorySource, assert_disk_is
 from images.seeds import dynamic_vhd, qcow2, seed_disk
 from images.sparse import SparseBytes
 from imgrepl.disks.detect import open_disk

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disks.sources import MemorySource, assert_disk_is, read
+from disks.memory import read_range
+from disks.sources import MemorySource, assert_disk_is
 from disks.vhdx_builder import (
     BAT_OFFSET,
     METADATA_OFFSET,
@@ -83,7 +84,7 @@ def test_any_span_reads_what_the_blocks_hold_in_whatever_order_they_lie(
     assert_disk_is(disk, whole)
     for offset, length in spans:
         end = min(offset + length, 6 * MIB)
-        assert read(disk, offset, end - offset) == whole[offset:end]
+        assert read_range(disk, offset, end - offset) == whole[offset:end]
 
 
 def test_blocks_side_by_side_are_read_at_once() -> None:
@@ -91,7 +92,7 @@ def test_blocks_side_by_side_are_read_at_once() -> None:
     source = MemorySource(data)
     disk = open_vhdx(source, OpenOptions())
     before = source.reads
-    read(disk, 0, 4 * MIB)
+    read_range(disk, 0, 4 * MIB)
     assert source.reads == before + 1
 
 
@@ -117,8 +118,8 @@ def test_the_entry_of_each_chunks_bitmap_is_passed_over(sector_bytes: int, per_c
         blocks={per_chunk - 1: (PRESENT, b"before"), per_chunk: (PRESENT, b"behind")},
     )
     disk = opened(built)
-    assert read(disk, per_chunk * block_bytes - 1, 8) == b"\0behind\0"
-    assert read(disk, (per_chunk - 1) * block_bytes - 1, 8) == b"\0before\0"
+    assert read_range(disk, per_chunk * block_bytes - 1, 8) == b"\0behind\0"
+    assert read_range(disk, (per_chunk - 1) * block_bytes - 1, 8) == b"\0before\0"
 
 
 def test_the_last_block_may_reach_past_the_disk() -> None:

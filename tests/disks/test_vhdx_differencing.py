@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disks.sources import MemorySource, assert_disk_is, read
+from disks.memory import read_range
+from disks.sources import MemorySource, assert_disk_is
 from disks.vhdx_builder import (
     BAT_OFFSET,
     NOT_PRESENT,
@@ -74,7 +75,7 @@ def test_the_first_sector_is_the_lowest_bit_of_the_first_byte() -> None:
     blocks = {0: (PARTLY, b"c" * MIB)}
     disk = opened(Vhdx(blocks=blocks, bitmaps={0: b"\x01\x80"}, locator=LOCATOR))
     expected = b"c" * 512 + b"\xa0" * 512 * 14 + b"c" * 512 + b"\xa0" * 512
-    assert read(disk, 0, 512 * 17) == expected
+    assert read_range(disk, 0, 512 * 17) == expected
 
 
 @settings(max_examples=40, deadline=None)
@@ -109,7 +110,7 @@ def test_every_span_reads_like_sectors_taken_one_by_one(
     assert_disk_is(disk, bytes(expected))
     for offset, length in spans:
         end = min(offset + length, 4 * MIB)
-        assert read(disk, offset, end - offset) == expected[offset:end]
+        assert read_range(disk, offset, end - offset) == expected[offset:end]
 
 
 def test_each_chunk_has_a_bitmap_of_its_own() -> None:
@@ -124,10 +125,10 @@ def test_each_chunk_has_a_bitmap_of_its_own() -> None:
     )
     disk = opened(child)
     expected = bytes(512) + b"a" * 512 + bytes(512)
-    assert read(disk, 15 * block_bytes, 1536) == expected
-    assert read(disk, 16 * block_bytes - 512, 2048) == bytes(512) + b"b" * 512 + bytes(512) + (
-        b"b" * 512
-    )
+    assert read_range(disk, 15 * block_bytes, 1536) == expected
+    assert read_range(disk, 16 * block_bytes - 512, 2048) == bytes(512) + b"b" * 512 + bytes(
+        512
+    ) + (b"b" * 512)
 
 
 def test_a_child_larger_than_its_parent_ends_in_zeros() -> None:
@@ -247,5 +248,5 @@ def test_reading_a_run_of_sectors_asks_for_it_once() -> None:
     parent = MemorySource(PARENT.build(), "parent.vhdx")
     disk = open_vhdx(source, OpenOptions(parents=(other, parent)))
     before = source.reads
-    assert read(disk, 0, MIB) == b"c" * MIB
+    assert read_range(disk, 0, MIB) == b"c" * MIB
     assert source.reads == before + 2

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disks.sources import MemorySource, assert_disk_is, read_all
+from disks.memory import read_all
+from disks.sources import MemorySource, assert_disk_is
 from disks.vhdx_builder import (
     BAT_OFFSET,
     LOG_BYTES,
