@@ -12,7 +12,9 @@ from imgrepl.actions import (
     following,
     galleries,
     regions,
+    updating,
     verifying,
+    version_deleting,
     versions,
 )
 from imgrepl.actions.context import Context
@@ -128,7 +130,7 @@ class Client:
 
         `changes` are fields of `UpdateVersion`.
         """
-        return following.update(self._ctx, self._id(version), UpdateVersion(**changes))
+        return updating.update(self._ctx, self._id(version), UpdateVersion(**changes))
 
     def retry(self, version: str, *, region: str | None = None) -> VersionView:
         """Goes on with every region that is not complete, or with one."""
@@ -170,7 +172,7 @@ class Client:
 
     def delete(self, version: str) -> dict[str, Any]:
         """Deletes a version in all its regions."""
-        return following.delete(self._ctx, self._id(version))
+        return version_deleting.delete(self._ctx, self._id(version))
 
     def _id(self, version: str) -> VersionId:
         definition, name = parse_version_reference(version)

@@ -23,7 +23,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from imgrepl.actions import creating, downloads, following, versions
+from imgrepl.actions import creating, downloads, following, updating, version_deleting, versions
 from imgrepl.actions.context import Context
 from imgrepl.actions.downloads import DownloadRequest
 from imgrepl.actions.version_requests import (
@@ -212,11 +212,11 @@ class World:
 
     def update(self, name: str = "1.0.0", **fields: Any) -> VersionView:
         """Changes a version's regions or profile."""
-        return following.update(self.ctx, self.id(name), UpdateVersion(**fields))
+        return updating.update(self.ctx, self.id(name), UpdateVersion(**fields))
 
     def delete(self, name: str = "1.0.0") -> None:
         """Deletes a version; its bytes stay until they are collected."""
-        following.delete(self.ctx, self.id(name))
+        version_deleting.delete(self.ctx, self.id(name))
 
     def retry(self, name: str = "1.0.0") -> VersionView:
         """Goes on where an attempt stood."""

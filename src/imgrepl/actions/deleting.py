@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from imgrepl.actions import definitions, following, galleries, versions
+from imgrepl.actions import definitions, galleries, version_deleting, versions
 from imgrepl.actions.context import Context
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import Conflict
@@ -24,7 +24,7 @@ def delete_gallery(
     if not dry_run:
         for version in inside.versions:
             check_stop(ctx.engine.stop)
-            following.delete(ctx, version)
+            version_deleting.delete(ctx, version)
         for definition in inside.definitions:
             definitions.delete(ctx, definition)
         galleries.delete(ctx, gallery_id)

@@ -1,4 +1,4 @@
-"""Carries a change of a gallery or definition to the regions' records.
+"""Carries a change of a resource to the regions' records.
 
 The one place where these actions reach a bucket. The index has the change already: a region that
 cannot be reached is told of in a notice and gets the record with the next operation there.
@@ -7,23 +7,24 @@ cannot be reached is told of in a notice and gets the record with the next opera
 from imgrepl.actions.context import Context
 from imgrepl.engine import records
 from imgrepl.gallery import place_records, places
-from imgrepl.model.gallery import Gallery, ImageDefinition
+from imgrepl.model.gallery import Gallery, ImageDefinition, ImageVersion
 
-Resource = Gallery | ImageDefinition
+Resource = Gallery | ImageDefinition | ImageVersion
 
 
 def publish(ctx: Context, resource: Resource) -> None:
     """Writes its record in its home region and wherever an earlier revision is."""
-    records.spread(ctx.engine, records.entry_of(resource), _regions_of(ctx, resource))
+    records.spread(ctx.engine, records.entry_of(resource), regions_of(ctx, resource))
 
 
 def bury(ctx: Context, resource: Resource, revision: int) -> None:
     """Writes its tombstone wherever a record of it is."""
     entry = records.tombstone_of(resource, revision)
-    records.spread(ctx.engine, entry, _regions_of(ctx, resource))
+    records.spread(ctx.engine, entry, regions_of(ctx, resource))
 
 
-def _regions_of(ctx: Context, resource: Resource) -> list[str]:
+def regions_of(ctx: Context, resource: Resource) -> list[str]:
+    """Its home region and every other that has a record of it."""
     with ctx.index.read() as tx:
         held = place_records.places_with(tx, resource.id, resource.incarnation)
         known = [places.get(tx, place_id).region for place_id in held]

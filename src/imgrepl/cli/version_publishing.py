@@ -148,11 +148,11 @@ def update(*, options: UpdateOptions, run: Injected) -> Answer:
     Exit codes: 0 done; 3 no such version or region; 4 the field cannot change; 5 a rule; 7 an
     endpoint stayed away; 8 some regions are complete and some are not; 130 interrupted.
     """
-    from imgrepl.actions import following
+    from imgrepl.actions import updating
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        view = following.update(
+        view = updating.update(
             ctx,
             options.version_id,
             options.request(),
@@ -174,9 +174,9 @@ def delete(
     Exit codes: 0 done; 2 nobody could be asked and --yes was not given; 3 no such version; 4 it
     is in use or guarded by its end of life; 7 the home region stayed away.
     """
-    from imgrepl.actions import following
+    from imgrepl.actions import version_deleting
 
     if not dry_run:
         run.confirm(f"Delete image version {options.version_id}?", yes=yes)
     with run.open() as ctx:
-        return Answer(following.delete(ctx, options.version_id, dry_run=dry_run))
+        return Answer(version_deleting.delete(ctx, options.version_id, dry_run=dry_run))
