@@ -21,7 +21,7 @@ from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest, absolute
 from imgrepl.actions.version_requests import CreateVersion, VersionView
 from imgrepl.errors import Conflict, Invalid
-from imgrepl.gallery import galleries, operations, regions, replicas
+from imgrepl.gallery import definitions, galleries, operations, regions, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import rules
 from imgrepl.model.gallery import ImageVersion, VersionDisk
@@ -54,12 +54,8 @@ def create(
     if not dry_run and request.create_parents:
         parents.create_missing(ctx, request)
     with ctx.index.read() as tx:
-        wanted = _wanted(
-            ctx, tx, request, disks, parents_may_lack=dry_run and request.create_parents
-        )
-        existing = (
-            rows.find(tx, request.id) if not request.create_parents or _has(tx, request) else None
-        )
+        wanted = _wanted(ctx, tx, request, disks, parents_may_lack=dry_run)
+        existing = rows.find(tx, request.id)
     if estimate:
         return rehearsing.estimate(ctx, wanted, disks)
     if existing is not None and existing.committed:
@@ -85,10 +81,6 @@ def _disks(request: CreateVersion) -> list[DiskRequest]:
     ]
 
 
-def _has(tx: Connection, request: CreateVersion) -> bool:
-    return galleries.find(tx, request.id.gallery) is not None
-
-
 def _wanted(
     ctx: Context,
     tx: Connection,
@@ -99,8 +91,8 @@ def _wanted(
 ) -> ImageVersion:
     """The version that is asked for, with every rule checked that needs no reading."""
     gallery = galleries.find(tx, request.id.gallery)
-    if gallery is None and not parents_may_lack:
-        galleries.get(tx, request.id.gallery)
+    if not (parents_may_lack and request.create_parents):
+        definitions.get(tx, request.id.definition)
     location = request.location or (gallery.location if gallery is not None else None)
     home = regions.get(tx, normal_region_name(location or parents.default_location(tx))).name
     kind = StorageAccountType(request.storage_account_type or StorageAccountType.STANDARD_LRS)
