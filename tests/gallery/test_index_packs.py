@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from gallery import samples
 from gallery.samples import PUT, pack_id
 from imgrepl.errors import Conflict
-from imgrepl.gallery import operations, packs, places, regions, replicas, versions
+from imgrepl.gallery import operations, packs, places, regions, replicas, unneeded, versions
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.gallery.packs import CONDEMNED, DAMAGED, DELETING, EDGES, GONE, INTENDED, PRESENT
 from imgrepl.gallery.schema import PackState
@@ -172,10 +172,10 @@ def test_a_pack_that_a_committed_version_names_is_not_unreferenced(index: Galler
             samples.stored(tx, one.id, "a", "b")
         version = samples.published(tx, "1.0.0", "content", "a")
         _end_operations(tx)
-        assert _names(packs.unreferenced(tx, place.id, 10)) == {"b"}
-        assert _names(packs.unreferenced(tx, spare.id, 10)) == {"a", "b"}
+        assert _names(unneeded.packs_in(tx, place.id, 10)) == {"b"}
+        assert _names(unneeded.packs_in(tx, spare.id, 10)) == {"a", "b"}
         versions.remove(tx, version)
-        assert _names(packs.unreferenced(tx, place.id, 10)) == {"a", "b"}
+        assert _names(unneeded.packs_in(tx, place.id, 10)) == {"a", "b"}
 
 
 def test_what_only_a_staged_version_names_is_held_by_pins_alone(index: GalleryIndex) -> None:
@@ -187,10 +187,10 @@ def test_what_only_a_staged_version_names_is_held_by_pins_alone(index: GalleryIn
         packs.confirm(tx, place.id, A, PUT)
         staged = samples.version(content="content")
         versions.stage(tx, staged, operation_id)
-        assert packs.unreferenced(tx, place.id, 10) == []
+        assert unneeded.packs_in(tx, place.id, 10) == []
         held = operations.claim(tx, operation_id, OWNER, 60, may_replace=lambda _: True)
         operations.finish(tx, operation_id, held.fence, OperationState.FAILED, None, None)
-        assert _names(packs.unreferenced(tx, place.id, 10)) == {"a"}
+        assert _names(unneeded.packs_in(tx, place.id, 10)) == {"a"}
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_replica_holds_its_packs_in_the_places_of_its_type(
         for place in made:
             samples.stored(tx, place.id, "a")
         _end_operations(tx)
-        free = {place.role.value for place in made if packs.unreferenced(tx, place.id, 1)}
+        free = {place.role.value for place in made if unneeded.packs_in(tx, place.id, 1)}
         assert free == {role.value for role in PlaceRole} - needed
 
 
@@ -228,7 +228,7 @@ def test_intents_of_ended_operations_are_abandoned_others_are_not(index: Gallery
         packs.intend(tx, ended, place.id, A, 1000)
         packs.intend(tx, open_one, place.id, pack_id("b"), 1000)
         operations.request_cancel(tx, ended)
-        assert _names(packs.abandoned_intents(tx, place.id, 10)) == {"a"}
+        assert _names(unneeded.abandoned_intents(tx, place.id, 10)) == {"a"}
 
 
 def test_illegal_moves_are_refused(index: GalleryIndex) -> None:

@@ -18,6 +18,7 @@ from imgrepl.gallery import (
     operations,
     packs,
     replicas,
+    unneeded,
     versions,
 )
 from imgrepl.gallery.database import GalleryIndex
@@ -48,8 +49,8 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "present": lambda tx: packs.present_in(tx, HERE, [A]),
     "holders": lambda tx: packs.holders(tx, [A]),
     "record proofs": lambda tx: packs.record_proofs(tx, HERE, [(A, PUT)]),
-    "unreferenced": lambda tx: packs.unreferenced(tx, HERE, 10),
-    "abandoned intents": lambda tx: packs.abandoned_intents(tx, HERE, 10),
+    "unreferenced": lambda tx: unneeded.packs_in(tx, HERE, 10),
+    "abandoned intents": lambda tx: unneeded.abandoned_intents(tx, HERE, 10),
     "packs of a content": lambda tx: contents.packs_of(tx, [content_id("c")]),
     "sealed": lambda tx: contents.sealed_in(tx, HERE, [content_id("c")]),
     "sealed places": lambda tx: contents.sealed_places(tx, content_id("c")),

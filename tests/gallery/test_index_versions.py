@@ -14,9 +14,9 @@ from imgrepl.gallery import (
     candidates,
     contents,
     definitions,
-    packs,
     replicas,
     schema,
+    unneeded,
     usage,
     versions,
 )
@@ -293,7 +293,7 @@ def test_a_removed_content_comes_back_under_another_generation(index: GalleryInd
         place = samples.place(tx)
         contents.add(tx, manifest, contents.next_generation(tx, content))
         first = contents.next_seal_revision(tx, place.id, content)
-        contents.set_sealed(tx, place.id, content, first, PUT)
+        contents.set_sealed(tx, place.id, content, first, PUT, generation=0)
         assert contents.unused(tx, 10) == [content]
         assert contents.remove(tx, [content]) == [content]
         assert contents.unused(tx, 10) == []
@@ -326,8 +326,8 @@ def test_a_late_seal_of_an_older_revision_changes_nothing(index: GalleryIndex) -
     with index.begin() as tx:
         place = samples.place(tx)
         contents.add(tx, samples.manifest("content"), 0)
-        contents.set_sealed(tx, place.id, content, 3, full)
-        contents.set_sealed(tx, place.id, content, 2, PUT)
+        contents.set_sealed(tx, place.id, content, 3, full, generation=0)
+        contents.set_sealed(tx, place.id, content, 2, PUT, generation=0)
         seal = contents.sealed_in(tx, place.id, [content])[content]
         assert (seal.revision, seal.proof) == (3, full)
         assert contents.next_seal_revision(tx, place.id, content) == 4
@@ -379,4 +379,4 @@ def test_counting_versions_sees_staged_ones(index: GalleryIndex) -> None:
         versions.stage(tx, samples.version("2.0.0"), OperationId("op"))
         assert versions.count(tx, "DEFAULT", "eastus") == 2
         assert versions.count(tx, "default", "westeurope") == 0
-        assert packs.unreferenced(tx, samples.place(tx).id, 1) == []
+        assert unneeded.packs_in(tx, samples.place(tx).id, 1) == []

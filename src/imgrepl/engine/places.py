@@ -42,16 +42,21 @@ def prepare(engine: Engine, place: Place) -> None:
     engine.prepared.add(place.id)
 
 
-def check_owner(store: Store, place: Place, identity: IndexIdentity) -> None:
+def check_owner(
+    store: Store, place: Place, identity: IndexIdentity, *, may_claim: bool = True
+) -> None:
     """Passes only while this index owns the place; a new place becomes its own.
 
-    Asked before the first write and before every batch of deletions. Raises `Conflict`
-    (`NotOwner`).
+    Asked before the first write, before a commit and before every batch of deletions. Without
+    `may_claim` a place that has no owner is refused: it had one when it was filled. Raises
+    `Conflict` (`NotOwner`).
     """
     wanted = Owner(index_id=identity.index_id, epoch=identity.epoch)
     try:
         info = store.head(keys.OWNER_KEY)
     except NotFound:
+        if not may_claim:
+            raise _not_owner(store, place, identity, None) from None
         try:
             store.put(keys.OWNER_KEY, encode_owner(wanted), if_absent=True)
         except Conflict:
@@ -65,9 +70,16 @@ def check_owner(store: Store, place: Place, identity: IndexIdentity) -> None:
     if found.index_id == wanted.index_id and found.epoch < wanted.epoch:
         store.put(keys.OWNER_KEY, encode_owner(wanted), if_match=info.etag)
         return
-    raise Conflict(
-        f"{place.name} ({store.url}) belongs to index {found.index_id}, epoch {found.epoch};"
-        f" this is index {wanted.index_id}, epoch {wanted.epoch}",
+    raise _not_owner(store, place, identity, found)
+
+
+def _not_owner(
+    store: Store, place: Place, identity: IndexIdentity, found: Owner | None
+) -> Conflict:
+    holder = f"index {found.index_id}, epoch {found.epoch}" if found else "nobody any more"
+    return Conflict(
+        f"{place.name} ({store.url}) belongs to {holder};"
+        f" this is index {identity.index_id}, epoch {identity.epoch}",
         code="NotOwner",
         target=place.name,
         hint="use that index, or take the store over with `imgrepl index rebuild`",

@@ -8,6 +8,9 @@ from imgrepl.model.ids import PackId, PlaceId
 from imgrepl.model.plan import Lead, PackMove, ReplicationPlan, ServerCopy
 from imgrepl.model.region import Place
 
+PACK_LOST = "PackLost"
+"""The code of the error that says that no place has a healthy copy of a pack."""
+
 
 def plan_replication(
     packs: Mapping[PackId, int],
@@ -34,7 +37,7 @@ def plan_replication(
         if missing and not having:
             raise Corrupt(
                 f"no place has a healthy copy of pack {pack_id}",
-                code="PackLost",
+                code=PACK_LOST,
                 target=pack_id,
                 hint="publish the version's source again, or bring a region back that has it",
             )

@@ -6,12 +6,14 @@ region's record is the commit, and the row follows it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from imgrepl.engine import records
+from imgrepl.engine import places, records
+from imgrepl.engine.bringing import bring
 from imgrepl.engine.context import Engine
 from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.lease import Lease
-from imgrepl.errors import Conflict, Corrupt
+from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound, Unavailable
 from imgrepl.gallery import contents, operations, packs, versions
 from imgrepl.gallery import places as place_rows
 from imgrepl.layout import keys
@@ -43,23 +45,57 @@ def commit(
     """Makes a staged version the version: from here on its content is its own for good.
 
     Raises `Conflict`: `OperationLost` when somebody else took over, `PacksNotLive` when a pack was
-    collected meanwhile.
+    collected meanwhile, `NotOwner` when another index took the store over.
     """
-    for disk in disks:
-        _put_home_manifest(engine, home, disk.manifest)
+    for _ in range(_GENERATIONS_TRIED):
+        manifests = [_put_home_manifest(engine, lease, home, disk.manifest) for disk in disks]
+        version = _name(engine, lease, version_id, home, disks, manifests)
+        if version is not None:
+            break
+    else:
+        raise Conflict(
+            f"the manifests of {version_id} were removed {_GENERATIONS_TRIED} times while it was"
+            " published",
+            code="ManifestRemoved",
+            target=str(version_id),
+            hint="run the same command again",
+        )
+    places.check_owner(engine.stores.of(home), home, engine.index.identity)
+    records.put_version(engine, version, home.region)
     with engine.index.begin() as tx:
         operations.assert_held(tx, lease.operation.id, lease.fence)
+        assert version.published_at is not None
+        versions.commit(tx, version_id, version.published_at, version.revision)
+    return version
+
+
+def _name(
+    engine: Engine,
+    lease: Lease,
+    version_id: VersionId,
+    home: Place,
+    disks: Sequence[IngestedDisk],
+    manifests: Sequence["_DurableManifest"],
+) -> ImageVersion | None:
+    """Makes the staged row name its contents and pins their packs; gives the version to be.
+
+    From here on nothing of it is collected. None where a content was removed since its manifest was
+    put: that manifest may be deleted at any moment.
+    """
+    with engine.index.begin() as tx:
+        operations.assert_held(tx, lease.operation.id, lease.fence)
+        for manifest, generation in manifests:
+            contents.add(tx, manifest, generation)
+            row = contents.get(tx, manifest.content_id)
+            if row is None or row.generation != generation:
+                return None
         staged = versions.get(tx, version_id)
         by_lun = {disk.lun: disk for disk in disks}
-        versions.set_disks(tx, version_id, [_found(d, by_lun[d.lun]) for d in staged.disks])
+        found = [_found(disk, by_lun[disk.lun]) for disk in staged.disks]
+        versions.set_disks(tx, version_id, found)
         revision = versions.next_revision(tx, version_id)
-        version = replace(
-            versions.get(tx, version_id),
-            committed=True,
-            revision=revision,
-            published_at=engine.clock.now(),
-        )
-        lost = versions.lost_packs(tx, version_id)
+        needed = contents.packs_of(tx, [disk.manifest.content_id for disk in disks])
+        lost = needed.keys() - packs.pin_present(tx, lease.operation.id, home.id, needed)
     if lost:
         raise Conflict(
             f"{len(lost)} packs of {version_id} are gone from {home.name}",
@@ -67,12 +103,13 @@ def commit(
             target=str(version_id),
             hint="run the same command again",
         )
-    records.put_version(engine, version, home.region)
-    with engine.index.begin() as tx:
-        operations.assert_held(tx, lease.operation.id, lease.fence)
-        assert version.published_at is not None
-        versions.commit(tx, version_id, version.published_at, revision)
-    return version
+    return replace(
+        staged,
+        disks=tuple(found),
+        committed=True,
+        revision=revision,
+        published_at=engine.clock.now(),
+    )
 
 
 def seal_region(engine: Engine, version: ImageVersion, within: Sequence[Place]) -> Proof:
@@ -101,40 +138,63 @@ def replace_manifest(engine: Engine, place: Place, manifest: Manifest) -> None:
     engine.stores.of(place).put(key, encode_manifest(manifest))
 
 
-def _put_home_manifest(engine: Engine, home: Place, manifest: Manifest) -> None:
-    """Makes the content known and its manifest durable at home.
+class _DurableManifest(NamedTuple):
+    manifest: Manifest
+    generation: int
 
-    One that is known stays as it is.
+
+def _put_home_manifest(
+    engine: Engine, lease: Lease, home: Place, manifest: Manifest
+) -> _DurableManifest:
+    """Makes a manifest of this content durable at home: the one that other versions use, if any.
+
+    Other versions' replicas have the packs of the manifest there is, so home gets what it lacks of
+    them. Only where a pack of it is lost everywhere does the new manifest take its place.
     """
+    content_id = manifest.content_id
     with engine.index.read() as tx:
-        known = contents.get(tx, manifest.content_id)
-        named = contents.packs_of(tx, [manifest.content_id])
-        present = packs.present_in(tx, home.id, named)
+        known = contents.get(tx, content_id)
+        generation = contents.next_generation(tx, content_id)
     store = engine.stores.of(home)
-    generation = known.generation if known is not None else 0
-    if known is not None and set(present) == set(named):
-        _put_manifest(store, _existing(engine, manifest.content_id, manifest), generation)
-        return
     if known is not None:
-        generation += 1
+        try:
+            bring(engine, lease, [content_id], home)
+            existing = _existing(engine, content_id, home)
+        except (Corrupt, NotFound):
+            generation += 1
+        else:
+            if not _put_manifest(store, existing, generation):
+                replace_manifest(engine, home, existing)
+            return _DurableManifest(existing, generation)
     for attempt in range(generation, generation + _GENERATIONS_TRIED):
         if _put_manifest(store, manifest, attempt):
-            with engine.index.begin() as tx:
-                contents.add(tx, manifest, attempt)
-            return
+            return _DurableManifest(manifest, attempt)
     raise Conflict(
-        f"{store.url} holds {_GENERATIONS_TRIED} other manifests of {manifest.content_id}",
+        f"{store.url} holds {_GENERATIONS_TRIED} other manifests of {content_id}",
         code="ManifestExists",
-        target=manifest.content_id,
+        target=content_id,
     )
 
 
-def _existing(engine: Engine, content_id: ContentId, fallback: Manifest) -> Manifest:
-    """The manifest that the content already has; every place gets the same bytes."""
+def _existing(engine: Engine, content_id: ContentId, home: Place) -> Manifest:
+    """The manifest that the content already has; every place gets the same bytes.
+
+    Raises `Unavailable` where a place that may have it does not answer, else `Corrupt` or
+    `NotFound`.
+    """
     with engine.index.read() as tx:
         sealed = contents.sealed_places(tx, content_id)
         sources = [place_rows.get(tx, place_id) for place_id in sealed]
-    return read_manifest(engine, content_id, sources) if sources else fallback
+    failure: ImgreplError | None = None
+    for place in [home, *sources]:
+        try:
+            return read_manifest(engine, content_id, [place])
+        except (Corrupt, NotFound) as error:
+            failure = failure or error
+        except Unavailable as error:
+            failure = error if not isinstance(failure, Unavailable) else failure
+    assert failure is not None
+    raise failure
 
 
 def _put_manifest(store: Store, manifest: Manifest, generation: int) -> bool:
@@ -144,7 +204,10 @@ def _put_manifest(store: Store, manifest: Manifest, generation: int) -> bool:
         store.put(key, encode_manifest(manifest), if_absent=True)
     except Conflict:
         # equal manifests need not have equal bytes: another release may compress otherwise
-        return decode_manifest(store.get(key), manifest.content_id) == manifest
+        try:
+            return decode_manifest(store.get(key), manifest.content_id) == manifest
+        except Corrupt:
+            return False
     return True
 
 
@@ -174,7 +237,7 @@ def _seal_content(
     seal = Seal(content_id=content_id, revision=revision, proof=proof)
     store.put(keys.seal_key(content_id, revision), encode_seal(seal), if_absent=True)
     with engine.index.begin() as tx:
-        contents.set_sealed(tx, place.id, content_id, revision, proof)
+        contents.set_sealed(tx, place.id, content_id, revision, proof, generation=row.generation)
     return proof
 
 

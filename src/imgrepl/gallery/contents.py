@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from imgrepl.gallery import identity
 from imgrepl.gallery.bulk import in_lists, insert_missing
 from imgrepl.gallery.schema import content_packs, contents, packs, place_contents, version_disks
 from imgrepl.model.ids import ContentId, PackId, PlaceId
@@ -27,7 +29,10 @@ class ContentRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Seal:
-    """A place holds all of a content: shown by the seal object of this revision."""
+    """A place holds all of a content: shown by the seal object of this revision.
+
+    It was made for the content's manifest as it is: one for an earlier generation counts no more.
+    """
 
     place_id: PlaceId
     content_id: ContentId
@@ -42,7 +47,9 @@ def next_generation(tx: Connection, content_id: ContentId) -> int:
     """
     chosen = sa.select(contents.c.generation, contents.c.removed)
     row = tx.execute(chosen.where(contents.c.content_id == content_id)).one_or_none()
-    return 0 if row is None else row.generation + row.removed
+    if row is not None and not row.removed:
+        return int(row.generation)
+    return max(identity.generation_floor(tx), 0 if row is None else row.generation + 1)
 
 
 def add(tx: Connection, manifest: Manifest, generation: int) -> None:
@@ -110,19 +117,26 @@ def pack_bytes_of(tx: Connection, pack_ids: Iterable[PackId]) -> dict[PackId, in
 def next_seal_revision(tx: Connection, place_id: PlaceId, content_id: ContentId) -> int:
     """A revision that no seal of this content here has carried, the lost ones included."""
     mine = _is(place_id, content_id)
-    first = {"place_id": place_id, "content_id": content_id, "sealed": False}
-    insert_missing(tx, place_contents, [{**first, "seal_revision": 0, "next_revision": 1}])
+    _ensure_row(tx, place_id, content_id)
     revision = tx.execute(sa.select(place_contents.c.next_revision).where(mine)).scalar_one()
     tx.execute(sa.update(place_contents).where(mine).values(next_revision=revision + 1))
     return int(revision)
 
 
 def set_sealed(
-    tx: Connection, place_id: PlaceId, content_id: ContentId, revision: int, proof: Proof
+    tx: Connection,
+    place_id: PlaceId,
+    content_id: ContentId,
+    revision: int,
+    proof: Proof,
+    *,
+    generation: int,
 ) -> None:
-    """The seal of `revision` is durable in this place. An older one than known changes nothing."""
-    first = {"place_id": place_id, "content_id": content_id, "sealed": False}
-    insert_missing(tx, place_contents, [{**first, "seal_revision": 0, "next_revision": 1}])
+    """The seal of `revision` is durable in this place, and so is the manifest of `generation`.
+
+    An older seal than the one known changes nothing.
+    """
+    _ensure_row(tx, place_id, content_id)
     later = sa.case(
         (place_contents.c.next_revision <= revision, revision + 1),
         else_=place_contents.c.next_revision,
@@ -132,12 +146,18 @@ def set_sealed(
         .where(_is(place_id, content_id), place_contents.c.seal_revision <= revision)
         .values(
             sealed=True,
+            generation=generation,
             seal_revision=revision,
             next_revision=later,
             proof_level=proof.level,
             proof_at=proof.at,
         )
     )
+
+
+def _ensure_row(tx: Connection, place_id: PlaceId, content_id: ContentId) -> None:
+    first = {"place_id": place_id, "content_id": content_id, "sealed": False, "generation": 0}
+    insert_missing(tx, place_contents, [{**first, "seal_revision": 0, "next_revision": 1}])
 
 
 def unsealed(tx: Connection, place_id: PlaceId, content_id: ContentId) -> None:
@@ -151,10 +171,8 @@ def sealed_in(
     """Those of `content_ids` that are sealed here."""
     found: dict[ContentId, Seal] = {}
     for batch in in_lists(content_ids):
-        chosen = sa.select(place_contents).where(
-            place_contents.c.place_id == place_id,
-            place_contents.c.content_id.in_(batch),
-            place_contents.c.sealed,
+        chosen = _sealed(place_contents.c.place_id == place_id).where(
+            place_contents.c.content_id.in_(batch)
         )
         for row in tx.execute(chosen):
             content_id = ContentId(row.content_id)
@@ -169,10 +187,23 @@ def sealed_in(
 
 def sealed_places(tx: Connection, content_id: ContentId) -> list[PlaceId]:
     """Where the content is sealed."""
-    chosen = sa.select(place_contents.c.place_id).where(
-        place_contents.c.content_id == content_id, place_contents.c.sealed
+    chosen = _sealed(place_contents.c.content_id == content_id)
+    rows = tx.execute(chosen.order_by(place_contents.c.place_id))
+    return [PlaceId(row.place_id) for row in rows]
+
+
+def _sealed(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Seals of manifests that are the ones in use."""
+    return (
+        sa.select(place_contents)
+        .join(contents, contents.c.content_id == place_contents.c.content_id)
+        .where(
+            condition,
+            place_contents.c.sealed,
+            place_contents.c.generation == contents.c.generation,
+            ~contents.c.removed,
+        )
     )
-    return [PlaceId(number) for number in tx.scalars(chosen.order_by(place_contents.c.place_id))]
 
 
 def unused(tx: Connection, limit: int) -> list[ContentId]:

@@ -11,6 +11,8 @@ from imgrepl.model.chunker import ChunkerParameters
 from imgrepl.model.domain import DEFAULT_DOMAIN, DedupDomain, DomainId
 from imgrepl.model.ids import IndexId, StoreId
 
+_GENERATIONS_PER_EPOCH = 1 << 16
+
 
 @dataclass(frozen=True, kw_only=True)
 class IndexIdentity:
@@ -46,6 +48,17 @@ def read(tx: Connection) -> IndexIdentity:
         epoch=row.epoch,
         domain=_domain_of(row.domain),
     )
+
+
+def generation_floor(tx: Connection) -> int:
+    """The lowest generation that an object new to this index may have.
+
+    An index that took a store over does not know which keys the one before it gave up. So each
+    epoch begins above all generations of the last: a DELETE that an old owner sent and that arrives
+    late hits nothing of the new one.
+    """
+    epoch: int = tx.execute(select(identity.c.epoch)).scalar_one()
+    return _GENERATIONS_PER_EPOCH * (epoch - 1)
 
 
 def take_over(tx: Connection) -> IndexIdentity:

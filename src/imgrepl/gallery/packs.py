@@ -14,24 +14,18 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Row
 
 from imgrepl.errors import Conflict
-from imgrepl.gallery import places
+from imgrepl.gallery import identity
 from imgrepl.gallery.bulk import in_lists, insert_missing
 from imgrepl.gallery.schema import (
     LIVE_PACK_STATES,
     PackState,
-    content_packs,
-    operations,
     packs,
     pins,
     place_packs,
-    replicas,
-    version_disks,
-    versions,
 )
 from imgrepl.gallery.types import DatabaseNow
 from imgrepl.model.ids import OperationId, PackId, PlaceId
 from imgrepl.model.proof import Proof, ProofLevel
-from imgrepl.model.region import StorageAccountType, roles_of
 
 INTENDED = PackState.INTENDED
 PRESENT = PackState.PRESENT
@@ -81,7 +75,8 @@ def intend(
         _move(tx, place_id, [pack_id], (DAMAGED,), DELETING)
         live = None
     if live is None:
-        generation = 1 + max((row.generation for row in rows), default=-1)
+        used = [row.generation + 1 for row in rows]
+        generation = max([identity.generation_floor(tx), *used])
         _insert_intent(tx, operation_id, place_id, pack_id, generation)
     elif live.state == CONDEMNED:
         _move(tx, place_id, [pack_id], (CONDEMNED,), PRESENT)
@@ -124,7 +119,7 @@ def drop_intent(tx: Connection, place_id: PlaceId, pack_id: PackId) -> None:
 
 def open_intents(tx: Connection, operation_id: OperationId) -> list[PlacePack]:
     """What the operation was about to put and has not confirmed: one HEAD each tells."""
-    return _chosen(tx, place_packs.c.operation_id == operation_id)
+    return matching(tx, place_packs.c.operation_id == operation_id)
 
 
 def pin_present(
@@ -152,7 +147,7 @@ def present_in(
     """Those of `pack_ids` that are present here and undamaged."""
     found: dict[PackId, PlacePack] = {}
     for batch in in_lists(pack_ids):
-        rows = _chosen(tx, _rows_of(place_id, batch, (PRESENT,)))
+        rows = matching(tx, _rows_of(place_id, batch, (PRESENT,)))
         found.update((row.pack_id, row) for row in rows)
     return found
 
@@ -163,7 +158,7 @@ def live_in(
     """The living row of those of `pack_ids` that have one here, damaged ones included."""
     found: dict[PackId, PlacePack] = {}
     for batch in in_lists(pack_ids):
-        rows = _chosen(tx, _rows_of(place_id, batch, LIVE_PACK_STATES))
+        rows = matching(tx, _rows_of(place_id, batch, LIVE_PACK_STATES))
         found.update((row.pack_id, row) for row in rows)
     return found
 
@@ -174,7 +169,7 @@ def holders(tx: Connection, pack_ids: Iterable[PackId]) -> dict[PackId, list[Pla
     found: dict[PackId, list[PlacePack]] = {pack_id: [] for pack_id in wanted}
     for batch in in_lists(wanted):
         present = sa.and_(place_packs.c.pack_id.in_(batch), place_packs.c.state == PRESENT)
-        for row in _chosen(tx, present):
+        for row in matching(tx, present):
             found[row.pack_id].append(row)
     return found
 
@@ -182,7 +177,7 @@ def holders(tx: Connection, pack_ids: Iterable[PackId]) -> dict[PackId, list[Pla
 def all_in(tx: Connection, place_id: PlaceId) -> list[PlacePack]:
     """Every object that is, may be, or is still to be deleted in this place."""
     living = (*LIVE_PACK_STATES, DELETING)
-    return _chosen(tx, place_packs.c.place_id == place_id, place_packs.c.state.in_(living))
+    return matching(tx, place_packs.c.place_id == place_id, place_packs.c.state.in_(living))
 
 
 def in_state(
@@ -193,7 +188,9 @@ def in_state(
     chosen = sa.select(place_packs.c.pack_id).where(rows).distinct()
     first = list(tx.scalars(chosen.order_by(place_packs.c.pack_id).limit(packs_max)))
     return [
-        row for batch in in_lists(first) for row in _chosen(tx, _rows_of(place_id, batch, (state,)))
+        row
+        for batch in in_lists(first)
+        for row in matching(tx, _rows_of(place_id, batch, (state,)))
     ]
 
 
@@ -235,64 +232,6 @@ def set_state(
     """Moves those that are in `from_states`, and tells how many were; the others stay."""
     sources = tuple(from_states)
     return sum(_move(tx, place_id, batch, sources, to_state) for batch in in_lists(pack_ids))
-
-
-def unreferenced(tx: Connection, place_id: PlaceId, limit: int) -> list[PlacePack]:
-    """Present, damaged or condemned packs that nothing needs here, at most `limit`.
-
-    Nothing: no committed version with a replica in this place names them, and no operation pins
-    them. Only what the index knows: the caller asks the records in the bucket as well.
-    """
-    place = places.get(tx, place_id)
-    types = [kind for kind in StorageAccountType if place.role in roles_of(kind)]
-    idle = (PRESENT, DAMAGED, CONDEMNED)
-    rows = (
-        sa.select(place_packs, packs.c.pack_bytes)
-        .join(packs, packs.c.pack_id == place_packs.c.pack_id)
-        .where(
-            place_packs.c.place_id == place_id,
-            place_packs.c.state.in_(idle),
-            ~_named_by_a_version(place.region, place.number, types),
-            ~_pinned(),
-        )
-        .limit(limit)
-    )
-    return [_pack_of(row) for row in tx.execute(rows)]
-
-
-def abandoned_intents(tx: Connection, place_id: PlaceId, limit: int) -> list[PlacePack]:
-    """Intents whose operation has ended: each is confirmed or dropped after one HEAD."""
-    ended = sa.exists().where(
-        operations.c.operation_id == place_packs.c.operation_id, operations.c.ended_at.is_not(None)
-    )
-    rows = (
-        sa.select(place_packs, packs.c.pack_bytes)
-        .join(packs, packs.c.pack_id == place_packs.c.pack_id)
-        .where(place_packs.c.place_id == place_id, place_packs.c.state == INTENDED, ended)
-        .limit(limit)
-    )
-    return [_pack_of(row) for row in tx.execute(rows)]
-
-
-def _named_by_a_version(
-    region: str, number: int, types: Sequence[StorageAccountType]
-) -> ColumnElement[bool]:
-    return sa.exists().where(
-        content_packs.c.pack_id == place_packs.c.pack_id,
-        version_disks.c.content_id == content_packs.c.content_id,
-        versions.c.id == version_disks.c.version_id,
-        versions.c.committed,
-        replicas.c.version_id == versions.c.id,
-        replicas.c.region == region,
-        replicas.c.number == number,
-        replicas.c.storage_account_type.in_(types),
-    )
-
-
-def _pinned() -> ColumnElement[bool]:
-    return sa.exists().where(
-        pins.c.place_id == place_packs.c.place_id, pins.c.pack_id == place_packs.c.pack_id
-    )
 
 
 def _move(
@@ -349,18 +288,20 @@ def _rows_of(
 
 
 def _of_pack(tx: Connection, place_id: PlaceId, pack_id: PackId) -> list[PlacePack]:
-    return _chosen(tx, place_packs.c.place_id == place_id, place_packs.c.pack_id == pack_id)
+    return matching(tx, place_packs.c.place_id == place_id, place_packs.c.pack_id == pack_id)
 
 
-def _chosen(tx: Connection, *conditions: ColumnElement[bool]) -> list[PlacePack]:
+def matching(tx: Connection, *conditions: ColumnElement[bool]) -> list[PlacePack]:
+    """Rows that meet all conditions, by place, pack and generation."""
     rows = sa.select(place_packs, packs.c.pack_bytes).join(
         packs, packs.c.pack_id == place_packs.c.pack_id
     )
     order = (place_packs.c.place_id, place_packs.c.pack_id, place_packs.c.generation)
-    return [_pack_of(row) for row in tx.execute(rows.where(*conditions).order_by(*order))]
+    return [pack_of(row) for row in tx.execute(rows.where(*conditions).order_by(*order))]
 
 
-def _pack_of(row: Row[Any]) -> PlacePack:
+def pack_of(row: Row[Any]) -> PlacePack:
+    """A row of `place_packs` that carries its pack's length."""
     level = row.proof_level
     return PlacePack(
         place_id=PlaceId(row.place_id),

@@ -336,6 +336,7 @@ place_contents = Table(
     Column("place_id", Integer, ForeignKey("places.id"), primary_key=True),
     Column("content_id", Text, ForeignKey("contents.content_id"), primary_key=True, index=True),
     Column("sealed", Boolean, nullable=False),
+    Column("generation", Integer, nullable=False),
     Column("seal_revision", BigInteger, nullable=False),
     Column("next_revision", BigInteger, nullable=False),
     Column("proof_level", Integer),

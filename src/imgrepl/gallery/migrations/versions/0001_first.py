@@ -322,6 +322,7 @@ def _contents() -> None:
         sa.Column("place_id", sa.Integer(), nullable=False),
         sa.Column("content_id", sa.Text(), nullable=False),
         sa.Column("sealed", sa.Boolean(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("seal_revision", sa.BigInteger(), nullable=False),
         sa.Column("next_revision", sa.BigInteger(), nullable=False),
         sa.Column("proof_level", sa.Integer(), nullable=True),
