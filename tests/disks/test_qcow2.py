@@ -338,6 +338,25 @@ def test_windows_join_without_a_seam(bits: int, monkeypatch: pytest.MonkeyPatch)
     assert len(starts) <= len(clusters)
 
 
+def test_windows_are_kept_up_to_the_limit_and_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qcow2_map, "WINDOW_CLUSTERS", 64)
+    monkeypatch.setattr(qcow2_map, "CACHED_RUNS_MAX", 8)
+    clusters = dict.fromkeys(range(0, 64 * 20, 64), b"x" * 512)
+    source = MemorySource(
+        Qcow2(disk_bytes=64 * 20 * 512, cluster_bits=9, clusters=clusters).build()
+    )
+    disk = open_qcow2(source, OpenOptions())
+    for n in clusters:
+        read_range(disk, n * 512, 512)
+    before = source.reads
+    for n in [*clusters][-4:]:
+        read_range(disk, n * 512, 512)
+    assert source.reads == before + 4
+    for n in [*clusters][:4]:
+        read_range(disk, n * 512, 512)
+    assert source.reads == before + 4 + 8
+
+
 def test_many_threads_read_the_same_bytes() -> None:
     contents = {n: random.Random(n).randbytes(4096) for n in range(64)}
     image = Qcow2(

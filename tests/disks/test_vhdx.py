@@ -191,6 +191,20 @@ def test_an_item_that_is_required_and_unknown_is_refused() -> None:
     assert fault.code == "ImageFeatureUnsupported"
 
 
+@pytest.mark.parametrize("length", [0, 4, 16, 1 << 31])
+def test_an_item_of_the_wrong_length_is_refused(length: int) -> None:
+    entry = METADATA_OFFSET + 32
+    image = Vhdx().build().patched((entry + 20, struct.pack("<I", length)))
+    assert f"has {length} bytes, not 8" in refused(image).message
+
+
+@pytest.mark.parametrize("offset", [0, 64 * KIB - 8, MIB - 7, 2**32 - 8])
+def test_an_item_over_the_table_or_out_of_the_region_is_refused(offset: int) -> None:
+    entry = METADATA_OFFSET + 32
+    image = Vhdx().build().patched((entry + 16, struct.pack("<I", offset)))
+    assert f"lies at {offset} with 8 bytes" in refused(image).message
+
+
 @pytest.mark.parametrize("size", [0, 100, MIB + 256])
 def test_a_disk_of_no_whole_sectors_is_refused(size: int) -> None:
     assert f"size is {size}" in refused(Vhdx(disk_bytes=size, blocks={})).message

@@ -67,6 +67,12 @@ def test_a_logged_page_is_read_instead_of_what_is_in_the_file() -> None:
     assert_disk_is(opened(logged(entry.build())), expected)
 
 
+def test_a_replayed_log_is_told_of_and_an_empty_sequence_is_not() -> None:
+    written = LogEntry(sequence=5, writes=[(PAYLOAD_OFFSET, PAGE)]).build()
+    assert [problem.rule for problem in opened(logged(written)).problems] == ["VhdxLogReplayed"]
+    assert opened(logged(LogEntry(sequence=5).build())).problems == ()
+
+
 def test_a_logged_table_moves_a_block() -> None:
     table = struct.pack("<4Q", 0, 0, PAYLOAD_OFFSET | PRESENT, 0).ljust(4096, b"\0")
     entry = LogEntry(sequence=5, writes=[(BAT_OFFSET, table)])
@@ -213,13 +219,19 @@ def test_a_log_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     assert fault.hint
 
 
-def test_a_log_full_of_headers_costs_one_pass_over_it() -> None:
-    """Every sector begins an entry as long as the log: none may be summed as such."""
-    head = LogEntry(sequence=5).build()
-    long = head[:8] + struct.pack("<I", LOG_BYTES) + head[12:]
-    image = Vhdx(log=long * (LOG_BYTES // 4096)).build()
-    source = MemorySource(image)
-    assert_disk_is(open_vhdx(source, OpenOptions()), bytes(4 * MIB))
+def test_a_log_full_of_headers_costs_one_pass_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every sector begins an entry that says it is as long as the log."""
+    summed: list[int] = []
+    monkeypatch.setattr(vhdx_log, "crc32c", lambda content: summed.append(len(content)))
+    lengths = (LOG_BYTES, LOG_BYTES // 2, 8192, 4096)
+    heads = [LogEntry(sequence=5).build() for _ in lengths]
+    sectors = [
+        head[:8] + struct.pack("<I", length) + head[12:]
+        for head, length in zip(heads, lengths, strict=True)
+    ]
+    image = Vhdx(log=b"".join(sectors) * (LOG_BYTES // 4096 // 4)).build()
+    assert_disk_is(opened(image), bytes(4 * MIB))
+    assert 0 < sum(summed) <= LOG_BYTES
 
 
 @settings(max_examples=200, deadline=None)

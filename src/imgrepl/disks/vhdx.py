@@ -6,6 +6,7 @@ from itertools import chain
 import numpy as np
 
 from imgrepl.disks.disk import ByteSource, Disk, Extent, Problem
+from imgrepl.disks.faults import warning
 from imgrepl.disks.fields import read_field
 from imgrepl.disks.options import OpenOptions
 from imgrepl.disks.runs import (
@@ -76,7 +77,10 @@ class VhdxDisk:
         self.size_bytes = metadata.disk_bytes
         self.subformat = _subformat(metadata)
         self.sources: Sequence[ByteSource] = (source, *(parent.sources if parent else ()))
-        self.problems: Sequence[Problem] = tuple(parent.problems) if parent else ()
+        self.problems: Sequence[Problem] = (
+            *_problems(source, image),
+            *(parent.problems if parent else ()),
+        )
 
     def data_extents(self, offset: int, length: int) -> Iterator[Extent]:
         """What blocks or the parent hold, less the holes of the file."""
@@ -153,3 +157,13 @@ def _subformat(metadata: Metadata) -> str:
     if metadata.has_parent:
         return "differencing"
     return "fixed" if metadata.fixed else "dynamic"
+
+
+def _problems(source: ByteSource, image: ByteSource) -> Iterator[Problem]:
+    if image is not source:
+        yield warning(
+            source,
+            "VhdxLogReplayed",
+            "it was not closed by its last writer: it is read as if its log had been replayed, "
+            "and what the guest had not written by then is missing",
+        )

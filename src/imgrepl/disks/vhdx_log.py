@@ -76,6 +76,8 @@ def replay_log(source: ByteSource, header: Header) -> ByteSource:
     writes = [write for entry in active for write in _writes(source, log, entry)]
     for write in writes:
         _check_target(source, header, write, size_bytes)
+    if not writes and size_bytes == source.size_bytes:
+        return source
     return PatchedSource(source, writes, size_bytes)
 
 
