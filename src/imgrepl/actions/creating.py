@@ -40,9 +40,7 @@ def create(
     dry_run: bool = False,
     estimate: bool = False,
 ) -> VersionView:
-    """Publishes `request`, or goes on where an earlier attempt stood.
-
-    And gives the version as it is then.
+    """Publishes `request`, or goes on where an earlier attempt stood; gives the version as it is.
 
     A version that exists with the same content and fields is a success, and replication goes on.
     `dry_run` reads and cuts the source and changes nothing; `estimate` looks at the format's tables
@@ -51,10 +49,8 @@ def create(
     that fails is no error here: its replicas say so.
     """
     disks = _disks(request)
-    if not dry_run and request.create_parents:
-        parents.create_missing(ctx, request)
     with ctx.index.read() as tx:
-        wanted = _wanted(ctx, tx, request, disks, parents_may_lack=dry_run)
+        wanted = _wanted(ctx, tx, request, disks)
         existing = rows.find(tx, request.id)
     if estimate:
         return rehearsing.estimate(ctx, wanted, disks)
@@ -62,7 +58,11 @@ def create(
         return _again(ctx, existing, wanted, disks, wait=wait, dry_run=dry_run)
     if dry_run:
         return rehearsing.rehearse(ctx, wanted, disks)
-    operation_id = _stage(ctx, existing, wanted, disks)
+    if existing is None:
+        _check_readable(ctx, disks)
+        if request.create_parents:
+            parents.create_missing(ctx, request)
+    operation_id = _stage(ctx, wanted, disks)
     return _run(ctx, wanted, operation_id, wait)
 
 
@@ -86,12 +86,10 @@ def _wanted(
     tx: Connection,
     request: CreateVersion,
     disks: Sequence[DiskRequest],
-    *,
-    parents_may_lack: bool,
 ) -> ImageVersion:
     """The version that is asked for, with every rule checked that needs no reading."""
     gallery = galleries.find(tx, request.id.gallery)
-    if not (parents_may_lack and request.create_parents):
+    if not request.create_parents:
         definitions.get(tx, request.id.definition)
     location = request.location or (gallery.location if gallery is not None else None)
     home = regions.get(tx, normal_region_name(location or parents.default_location(tx))).name
@@ -150,15 +148,8 @@ def _staged_disks(tx: Connection, disks: Sequence[DiskRequest]) -> tuple[Version
     )
 
 
-def _stage(
-    ctx: Context,
-    existing: ImageVersion | None,
-    wanted: ImageVersion,
-    disks: Sequence[DiskRequest],
-) -> OperationId:
+def _stage(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -> OperationId:
     """Makes the row that nobody sees yet, or takes over one that an earlier attempt left."""
-    if existing is None:
-        _check_readable(ctx, disks)
     operation_id = publishing.new_operation_id(ctx)
     with ctx.index.begin() as tx:
         left = rows.find(tx, wanted.id)
