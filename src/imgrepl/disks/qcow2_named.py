@@ -25,7 +25,7 @@ def open_backing(source: ByteSource, header: Header, options: OpenOptions) -> Di
     """The backing file and what stands behind it, or None for an image without one.
 
     It is the file among `options.parents` that is called like it, or the only one there. Raises
-    `Invalid` (`BackingFileNotNamed`), and as `open_parent` does.
+    `Invalid` (`BackingFileNotNamed`, `ParentCycle`), and as `open_parent` does.
     """
     if header.backing_name is None:
         return None
@@ -36,14 +36,25 @@ def open_backing(source: ByteSource, header: Header, options: OpenOptions) -> Di
         raise _not_named("BackingFileNotNamed", source, "backing file", header.backing_name)
     names = {_file_name(_name_of(candidate)) for candidate in chosen}
     stated = header.backing_format
-    return open_parent(
-        source,
-        (),
-        options,
-        matches=lambda candidate: _file_name(candidate.name) in names,
-        wanted=f"its backing file {printable(header.backing_name)!r}",
-        expected_format=_READER_OF.get(stated, stated) if stated else None,
-    )
+    try:
+        return open_parent(
+            source,
+            (),
+            options,
+            matches=lambda candidate: _file_name(candidate.name) in names,
+            wanted=f"its backing file {printable(header.backing_name)!r}",
+            expected_format=_READER_OF.get(stated, stated) if stated else None,
+        )
+    except Invalid as fault:
+        if (fault.code, fault.target) != ("ParentNotFound", source.name):
+            raise
+        # One was chosen and then left out, because the chain has passed it already.
+        raise Invalid(
+            f"{source.name} needs its backing file {printable(header.backing_name)!r}; the file "
+            "named as that is the image itself or one that stands on it",
+            code="ParentCycle",
+            target=source.name,
+        ) from fault
 
 
 def open_data_file(source: ByteSource, header: Header, options: OpenOptions) -> ByteSource:
