@@ -22,7 +22,7 @@ find_python() {
         fi
     done
     say "imgrepl needs Python $python_needed or newer; ${PYTHON:-python3} is" \
-        "$("${PYTHON:-python3}" --version 2>&1 || true)."
+        "$("${PYTHON:-python3}" --version 2>&1 | head -n 1)."
     say "Install one (Debian 12: apt install python3 python3-venv) and name it: make PYTHON=python3.12 …"
     exit 1
 }

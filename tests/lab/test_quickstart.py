@@ -60,7 +60,7 @@ def tour(environment: Mapping[str, str], image: Path) -> "subprocess.CompletedPr
     )
 
 
-def test_a_tour_proves_its_download_repeats_and_leaves_nothing_behind(
+def test_a_tour_proves_its_download_repeats_leaves_nothing_behind_and_starts_afresh(
     tmp_path: Path, environment: Mapping[str, str]
 ) -> None:
     image = small_disk(tmp_path / "my disk.raw")
@@ -80,6 +80,10 @@ def test_a_tour_proves_its_download_repeats_and_leaves_nothing_behind(
     ended = json.loads(subprocess.check_output(down, env=environment, stderr=subprocess.PIPE))
     assert [server["region"] for server in ended] == ["eastus", "westeurope", "southeastasia"]
     assert not (tmp_path / "state" / "lab").exists()
+
+    afresh = tour(environment, image)
+    assert afresh.returncode == 0, afresh.stderr
+    assert "Equal:" in afresh.stdout
 
 
 def test_a_tour_touches_no_region_that_is_not_its_own(
