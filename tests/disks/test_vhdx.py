@@ -216,6 +216,22 @@ def test_a_table_too_short_for_the_disk_is_refused() -> None:
     assert "need 1600384" in fault.message
 
 
+@pytest.mark.parametrize(
+    ("terabytes", "block_bytes", "code"),
+    [
+        (64, 16 * MIB, "ImageDamaged"),
+        (64, 8 * MIB, "ImageLimitExceeded"),
+        (4, MIB, "ImageDamaged"),
+        (5, MIB, "ImageLimitExceeded"),
+    ],
+)
+def test_a_table_is_refused_for_its_length_above_the_limit_only(
+    terabytes: int, block_bytes: int, code: str
+) -> None:
+    """Below it, these images are refused because their table is too short."""
+    assert refused(Vhdx(disk_bytes=terabytes << 40, block_bytes=block_bytes)).code == code
+
+
 def test_reserved_bits_of_a_stored_block_are_refused() -> None:
     image = Vhdx(blocks={0: (PRESENT, b"x")}).build()
     assert refused(image.patched((BAT_OFFSET + 1, b"\1"))).code == "ImageDamaged"

@@ -13,7 +13,7 @@ from imgrepl.disks.runs import Kind, RunMap
 from imgrepl.disks.vhdx_header import MIB, Region
 from imgrepl.disks.vhdx_metadata import Metadata
 
-BAT_BYTES_MAX = 32 * MIB
+BAT_BYTES_MAX = 33 * MIB
 """Largest table that is read: 4 TiB in blocks of 1 MiB, 64 TiB in those of 16 MiB.
 
 At worst, when no block lies beside the next, the runs take twice this, and opening four times.
@@ -80,17 +80,17 @@ class _Table:
     def check_length(self) -> None:
         """Raises `Invalid` unless the region holds all entries, and not too many to read."""
         needed = self._entries * 8
-        if needed > self._bat.length:
-            raise damaged(
-                self._source,
-                f"VHDX block allocation table has {self._bat.length} bytes, "
-                f"{self._entries} entries need {needed}",
-            )
         if needed > BAT_BYTES_MAX:
             raise over_limit(
                 self._source,
                 f"VHDX block allocation table needs {needed} bytes, limit {BAT_BYTES_MAX}",
                 "convert it to larger blocks: qemu-img convert -O vhdx -o block_size=32M",
+            )
+        if needed > self._bat.length:
+            raise damaged(
+                self._source,
+                f"VHDX block allocation table has {self._bat.length} bytes, "
+                f"{self._entries} entries need {needed}",
             )
 
     def read(self) -> tuple[_Uint8, _Int64, _Int64]:
