@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from imgrepl.clock import Clock
@@ -56,6 +57,7 @@ class _Lane:
         self.region = region
         self.left = moves
         self.queue: deque[_Cargo] = deque()
+        self.in_hand: list[_Cargo] = []
         self.reserved = 0
         self.apart: deque[PackMove] = deque()
         self.detached = False
@@ -148,11 +150,12 @@ class Fanout:
                 check_stop(self._stop)
                 waited = self._clock.monotonic() - waiting_since
                 slow = full or self._slowest()
-                if waited >= self._options.slow_region_seconds and self._somebody_starves():
-                    for lane in slow:
-                        self._detach(lane)
+                patient = waited < self._options.slow_region_seconds
+                if patient or not slow or not self._somebody_starves():
+                    self._changed.wait(_POLL_SECONDS)
                     continue
-                self._changed.wait(_POLL_SECONDS)
+                for lane in slow:
+                    self._detach(lane)
             if lanes:
                 self._budget_bytes -= needed
             for lane in lanes:
@@ -190,7 +193,10 @@ class Fanout:
         return [max(active, key=lambda lane: lane.reserved)] if active else []
 
     def _detach(self, lane: _Lane) -> None:
-        """Takes back what `lane` has not started; from here on it is served apart."""
+        """Takes back what `lane` has not started; from here on it is served apart.
+
+        What it is at counts against the budget no longer, or it would still hold up the others.
+        """
         lane.detached = True
         self.detached.append(lane.region)
         while lane.queue:
@@ -198,6 +204,8 @@ class Fanout:
             lane.apart.append(cargo.move)
             lane.reserved -= 1
             self._unload(cargo)
+        while lane.in_hand:
+            self._let_go(lane, lane.in_hand[0])
         self._changed.notify_all()
 
     def _read(self, move: PackMove, lanes: list[_Lane]) -> None:
@@ -250,26 +258,37 @@ class Fanout:
                     return None
                 if lane.queue:
                     cargo = lane.queue.popleft()
-                    return lambda: self._deliver(lane, cargo)
+                    lane.in_hand.append(cargo)
+                    return partial(self._deliver, lane, cargo, cargo.body)
                 if lane.apart:
-                    move = lane.apart.popleft()
-                    return lambda: self._deliver_apart(lane, move)
+                    return partial(self._deliver_apart, lane, lane.apart.popleft())
                 if lane.left == 0:
                     lane.finished = True
                     self._changed.notify_all()
-                    return lambda: self._work.region_delivered(lane.region)
+                    return partial(self._work.region_delivered, lane.region)
                 if self._all_offered and lane.reserved == 0:
                     return None  # offering ended early: the rest never comes
                 self._changed.wait(_POLL_SECONDS)
 
-    def _deliver(self, lane: _Lane, cargo: _Cargo) -> None:
+    def _deliver(self, lane: _Lane, cargo: _Cargo, body: bytes | None) -> None:
         try:
-            self._work.deliver(lane.region, cargo.move, cargo.body)
-        finally:
+            self._work.deliver(lane.region, cargo.move, body)
+        except BaseException as error:  # noqa: BLE001 - noted at once: no other thread may publish
             with self._changed:
-                lane.reserved -= 1
-                lane.left -= 1
-                self._unload(cargo)
+                self._let_go(lane, cargo)
+                self._fail(lane, error)
+            return
+        with self._changed:
+            lane.left -= 1
+            self._let_go(lane, cargo)
+
+    def _let_go(self, lane: _Lane, cargo: _Cargo) -> None:
+        """The lane is done with `cargo`, unless it was detached meanwhile and already was."""
+        if cargo in lane.in_hand:
+            lane.in_hand.remove(cargo)
+            lane.reserved -= 1
+            self._unload(cargo)
+        self._changed.notify_all()
 
     def _deliver_apart(self, lane: _Lane, move: PackMove) -> None:
         with self._apart:

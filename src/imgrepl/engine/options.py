@@ -16,8 +16,8 @@ class EngineOptions:
 
     Memory at the peak of an ingest: `window_bytes` x 2 x `windows_in_flight`, plus
     `pack_bytes_target` x (`uploads_in_flight` + 1); of a replication `transfer_budget_bytes`, plus
-    a pack for each detached region that is being served; of a download `pack_bytes_target` x 2 x
-    `downloads_in_flight`.
+    `region_uploads` packs for each region that was detached; of a download `pack_bytes_target` x 2
+    x `downloads_in_flight`.
     """
 
     workers: int = _workers_default()
