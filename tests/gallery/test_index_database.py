@@ -89,18 +89,16 @@ def test_opening_twice_migrates_once(index_url: str) -> None:
     second.close()
 
 
-def test_a_current_index_opens_without_alembic_and_within_50_ms(index_url: str) -> None:
+def test_a_current_index_opens_without_alembic(index_url: str) -> None:
     code = (
-        "import sys, time, sqlalchemy\n"
+        "import sys\n"
         "from imgrepl.clock import SystemClock\n"
         "from imgrepl.gallery.database import GalleryIndex\n"
-        "began = time.perf_counter()\n"
         f"GalleryIndex.open({index_url!r}, clock=SystemClock()).close()\n"
-        "assert 'alembic' not in sys.modules, 'alembic was imported'\n"
-        "print(time.perf_counter() - began)\n"
+        "print('alembic' in sys.modules)\n"
     )
-    took = min(float(_python(code)) for _ in range(3))
-    assert took < (0.05 if index_url.startswith("sqlite") else 0.3)
+    GalleryIndex.open(index_url, clock=CLOCK).close()
+    assert _python(code).strip() == "False"
 
 
 def test_an_index_of_a_later_release_is_refused_and_left_alone(index: GalleryIndex) -> None:

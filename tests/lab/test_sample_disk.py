@@ -77,7 +77,7 @@ def test_a_later_generation_changes_3_files_of_100_and_keeps_the_others(root: Pa
     files = all_files(root)
     changed = [file for file in files if file.content(2) != file.content(1)]
     assert changed == [file for file in files if file.changes_in(2)]
-    assert 1 <= len(changed) <= 12
+    assert 1 <= len(changed) <= len(files) // 8  # 3 of 100 on average; names decide which
     assert all(b"changed in generation 2" in file.content(2) for file in changed)
     again = [file for file in files if file.content(3) != file.content(2)]
     assert again
