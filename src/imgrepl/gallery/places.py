@@ -15,6 +15,9 @@ from imgrepl.errors import Conflict, NotFound
 from imgrepl.gallery.endpoints import endpoint_of, json_of
 from imgrepl.gallery.schema import (
     PackState,
+    moved_packs,
+    moved_parts,
+    moved_uses,
     pins,
     place_contents,
     place_packs,
@@ -127,7 +130,8 @@ def abandon(tx: Connection, region_name: str) -> None:
 
 
 def _forget(tx: Connection, number: int) -> None:
-    for table in (pins, place_contents, place_packs, place_records):
+    moved = (moved_uses, moved_parts, moved_packs)
+    for table in (pins, *moved, place_contents, place_packs, place_records):
         tx.execute(sa.delete(table).where(table.c.place_id == number))
     tx.execute(sa.delete(places).where(places.c.id == number))
 

@@ -343,6 +343,32 @@ place_contents = Table(
     Column("proof_at", UtcDateTime),
 )
 
+moved_packs = Table(
+    "moved_packs",
+    metadata,
+    Column("place_id", Integer, ForeignKey("places.id"), primary_key=True),
+    Column("pack_id", Text, ForeignKey("packs.pack_id"), primary_key=True),
+    Column("revision", Integer, nullable=False),
+)
+
+moved_parts = Table(
+    "moved_parts",
+    metadata,
+    Column("place_id", Integer, ForeignKey("places.id"), primary_key=True),
+    Column("pack_id", Text, ForeignKey("packs.pack_id"), primary_key=True),
+    Column("part_id", Text, ForeignKey("packs.pack_id"), primary_key=True),
+    Index("ix_moved_parts_place_part", "place_id", "part_id"),
+)
+
+moved_uses = Table(
+    "moved_uses",
+    metadata,
+    Column("place_id", Integer, ForeignKey("places.id"), primary_key=True),
+    Column("pack_id", Text, ForeignKey("packs.pack_id"), primary_key=True),
+    Column("content_id", Text, ForeignKey("contents.content_id"), primary_key=True, index=True),
+    Column("generation", Integer, nullable=False),
+)
+
 tombstones = Table(
     "tombstones",
     metadata,

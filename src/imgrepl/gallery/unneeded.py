@@ -4,17 +4,19 @@ The other half is the records in the buckets. A version needs a pack in the plac
 replicas stand; an operation needs what it pinned, until it ends.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
-from imgrepl.gallery import places
+from imgrepl.gallery import moved
 from imgrepl.gallery.packs import CONDEMNED, DAMAGED, INTENDED, PRESENT, PlacePack, pack_of
 from imgrepl.gallery.schema import (
     PackState,
     content_packs,
+    moved_parts,
+    moved_uses,
     operations,
     packs,
     pins,
@@ -24,8 +26,8 @@ from imgrepl.gallery.schema import (
     version_disks,
     versions,
 )
+from imgrepl.gallery.standing import replica_here
 from imgrepl.model.ids import ContentId, OperationId, PlaceId
-from imgrepl.model.region import StorageAccountType, roles_of
 
 STORED: tuple[PackState, ...] = (PRESENT, DAMAGED, CONDEMNED)
 """States of objects that take room and are not given up yet."""
@@ -136,10 +138,9 @@ def seals_in(tx: Connection, place_id: PlaceId) -> list[UnneededSeal]:
 
     Versions that are being published count: theirs may be sealed at any moment.
     """
-    place = places.get(tx, place_id)
     named = sa.exists().where(
         version_disks.c.content_id == place_contents.c.content_id,
-        *_replica_in(place.region, place.number, _types_in(tx, place_id)),
+        replica_here(tx, place_id),
         replicas.c.version_id == version_disks.c.version_id,
     )
     rows = sa.select(place_contents.c.content_id, place_contents.c.next_revision).where(
@@ -154,31 +155,29 @@ def release_ended_pins(tx: Connection) -> None:
     tx.execute(sa.delete(pins).where(pins.c.operation_id.in_(ended)))
 
 
-def _types_in(tx: Connection, place_id: PlaceId) -> list[StorageAccountType]:
-    role = places.get(tx, place_id).role
-    return [kind for kind in StorageAccountType if role in roles_of(kind)]
-
-
-def _replica_in(
-    region: str, number: int, types: Sequence[StorageAccountType]
-) -> tuple[ColumnElement[bool], ...]:
-    return (
-        replicas.c.region == region,
-        replicas.c.number == number,
-        replicas.c.storage_account_type.in_(types),
-    )
-
-
 def _named(tx: Connection, place_id: PlaceId) -> ColumnElement[bool]:
-    place = places.get(tx, place_id)
-    return sa.exists().where(
-        content_packs.c.pack_id == place_packs.c.pack_id,
-        version_disks.c.content_id == content_packs.c.content_id,
+    """That a version which stands here needs the pack: for itself, or for what it has of others."""
+    stands = sa.and_(
         versions.c.id == version_disks.c.version_id,
         versions.c.committed,
         replicas.c.version_id == versions.c.id,
-        *_replica_in(place.region, place.number, _types_in(tx, place_id)),
+        replica_here(tx, place_id),
     )
+    itself = sa.exists().where(
+        content_packs.c.pack_id == place_packs.c.pack_id,
+        version_disks.c.content_id == content_packs.c.content_id,
+        stands,
+        ~moved.is_met(place_packs.c.place_id),
+    )
+    for_others = sa.exists().where(
+        moved_parts.c.place_id == place_packs.c.place_id,
+        moved_parts.c.part_id == place_packs.c.pack_id,
+        moved_uses.c.place_id == moved_parts.c.place_id,
+        moved_uses.c.pack_id == moved_parts.c.pack_id,
+        version_disks.c.content_id == moved_uses.c.content_id,
+        stands,
+    )
+    return sa.or_(itself, for_others)
 
 
 def _pinned() -> ColumnElement[bool]:

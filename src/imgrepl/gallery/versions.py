@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
 from imgrepl.errors import Conflict
-from imgrepl.gallery import lookups, revisions, version_rows
+from imgrepl.gallery import lookups, moved, revisions, version_rows
 from imgrepl.gallery.packs import PRESENT
 from imgrepl.gallery.schema import (
     content_packs,
@@ -156,13 +156,19 @@ def commit(tx: Connection, version: VersionId, published_at: datetime, revision:
 
 
 def lost_packs(tx: Connection, version: VersionId) -> list[PackId]:
-    """Packs that its disks name and no place of its home region holds. Raises `NotFound`."""
+    """Packs that its disks name and no place of its home region has, by whatever way.
+
+    Raises `NotFound`.
+    """
     number = lookups.version_number(tx, version)
-    at_home = sa.exists().where(
+    itself = sa.exists().where(
         place_packs.c.pack_id == content_packs.c.pack_id,
         place_packs.c.state == PRESENT,
-        places.c.id == place_packs.c.place_id,
+        place_packs.c.place_id == places.c.id,
+    )
+    at_home = sa.exists().where(
         places.c.region == versions.c.location,
+        sa.or_(itself.correlate_except(place_packs), moved.is_met(places.c.id)),
     )
     named = (
         sa.select(content_packs.c.pack_id)

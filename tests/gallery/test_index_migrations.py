@@ -1,0 +1,42 @@
+"""An index that an older program made is brought to this program's schema with all it holds."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+
+from gallery import samples
+from imgrepl.clock import SystemClock
+from imgrepl.gallery import galleries, identity, upgrade
+from imgrepl.gallery.database import GalleryIndex
+from imgrepl.gallery.schema import metadata
+
+
+def _index_of_revision(path: Path, revision: str) -> str:
+    """An index with one gallery, as the program of that schema left it."""
+    url = f"sqlite:///{path}"
+    engine = sa.create_engine(url)
+    with engine.begin() as tx:
+        config = Config()
+        migrations = Path(upgrade.__file__).parent / "migrations"
+        config.set_main_option("script_location", str(migrations))
+        config.attributes["connection"] = tx
+        command.upgrade(config, revision)
+        identity.make(tx)
+        galleries.create(tx, samples.gallery())
+    engine.dispose()
+    return url
+
+
+def test_an_index_of_the_first_schema_is_migrated_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    url = _index_of_revision(tmp_path / "old.db", upgrade.REVISIONS[0])
+    index = GalleryIndex.open(url, clock=SystemClock())
+    with index.read() as tx:
+        assert upgrade.is_current(tx)
+        context = MigrationContext.configure(tx, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        assert [found.id for found in galleries.list_all(tx)] == [samples.gallery().id]
+    index.close()
