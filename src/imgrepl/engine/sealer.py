@@ -23,7 +23,7 @@ from imgrepl.model.gallery import ImageVersion, VersionDisk, VersionId
 from imgrepl.model.ids import ContentId, PackId
 from imgrepl.model.manifest import Manifest
 from imgrepl.model.proof import Proof, ProofLevel
-from imgrepl.model.region import Place
+from imgrepl.model.region import Place, roles_of
 from imgrepl.store.protocols import Store
 
 _GENERATIONS_TRIED = 8
@@ -260,9 +260,11 @@ def _weakest(
 
 
 def _manifest_sources(engine: Engine, version: ImageVersion, place: Place) -> list[Place]:
-    """Where a manifest may be read: the home region first, then wherever the content is sealed."""
+    """Where a manifest may be read: where the content came to first, then where it is sealed."""
+    kinds = [t.storage_account_type for t in version.target_regions if t.name == version.location]
+    roles = {role for kind in kinds for role in roles_of(kind)}
     with engine.index.read() as tx:
-        at_home = place_rows.of_region(tx, version.location)
+        at_home = [p for p in place_rows.of_region(tx, version.location) if p.role in roles]
         sealed = {
             place_id for c in version.content_ids for place_id in contents.sealed_places(tx, c)
         }
