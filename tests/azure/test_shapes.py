@@ -36,7 +36,7 @@ from imgrepl.model.region import Endpoint
 from imgrepl.model.replica import Replica, ReplicaState
 from imgrepl.model.transfer import RegionTransfer, Transfer
 
-NOON = "2026-11-23T12:00:00+00:00"
+NOON = "2026-11-23T12:00:00Z"
 
 
 def test_a_gallery() -> None:
@@ -227,7 +227,7 @@ def test_usage_at_every_level() -> None:
 
 def test_times_are_in_utc() -> None:
     summer = datetime(2026, 6, 1, 2, tzinfo=timezone(timedelta(hours=2)))
-    assert shapes.time(summer) == "2026-06-01T00:00:00+00:00"
+    assert shapes.time(summer) == "2026-06-01T00:00:00Z"
     assert shapes.time(None) is None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -263,3 +264,22 @@ def test_partly_done_is_eight_and_nothing_done_is_seven(
 
     assert (error and error.exit_status) == status
     assert error is None or "b: why" in error.details
+
+
+@pytest.mark.usefixtures("regions")
+def test_a_check_says_what_a_server_can_do_in_keys_like_all_others(cli: Cli) -> None:
+    place = cli("region", "check", "eastus").out["places"][0]
+
+    assert place["state"] == "ok"
+    assert place["capabilities"]["conditionalPut"] is True
+    assert not any("_" in key for key in place["capabilities"])
+
+
+@pytest.mark.usefixtures("regions")
+def test_every_moment_in_json_ends_in_z(cli: Cli, image: Path) -> None:
+    made = create(cli, image, "--create-parents").out
+    operation = cli("operation", "list").out[0]
+
+    moments = [made["publishingProfile"]["publishedDate"], operation["createdAt"]]
+    moments += [replica["verifiedAt"] for replica in made["imgrepl"]["replicas"]]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", at) for at in moments)

@@ -1,7 +1,5 @@
 """Figures for people."""
 
-from datetime import datetime, timedelta, timezone
-
 import pytest
 
 from imgrepl.cli import human
@@ -34,9 +32,3 @@ def test_sizes_take_the_largest_binary_unit(count: int, text: str) -> None:
 )
 def test_durations_are_rounded_and_never_show_sixty(seconds: float, text: str) -> None:
     assert human.duration(seconds) == text
-
-
-def test_moments_are_utc() -> None:
-    at = datetime(2026, 1, 1, 0, 30, tzinfo=timezone(timedelta(hours=2)))
-
-    assert human.moment(at) == "2025-12-31T22:30:00Z"

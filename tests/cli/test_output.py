@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from imgrepl.cli.answer import Answer
+from imgrepl.cli.cell_text import text_of
 from imgrepl.cli.output import OutputFormat, compiled_query, write
-from imgrepl.cli.tables import text_of
 from imgrepl.errors import UsageError
 
 ROWS: list[dict[str, Any]] = [
@@ -63,8 +63,8 @@ def test_tsv_of_a_query_has_the_columns_that_the_query_names() -> None:
 def test_a_table_has_headings_and_binary_units() -> None:
     lines = written(ROWS, "table").splitlines()
 
-    assert lines[1].split() == ["Version", "Occupied", "Excluded"]
-    assert "281.0 MiB" in lines[3]
+    assert lines[0].split() == ["Version", "Occupied", "Excluded"]
+    assert "281.0 MiB" in lines[2]
 
 
 def test_no_name_can_drive_the_terminal_or_the_markup() -> None:

@@ -50,7 +50,7 @@ def test_keys_of_values_become_camel_case_and_keys_of_mappings_stay() -> None:
         "tags": {"build_number": "12"},
         "colour": "DeepRed",
         "proof": "fullRead",
-        "at": "2026-11-23T09:10:05Z",
+        "at": "2026-11-23T09:10:05.999000Z",
         "path": "/a",
     }
 

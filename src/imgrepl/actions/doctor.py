@@ -40,9 +40,9 @@ def _machine(ctx: Context) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     if free < _FREE_BYTES_MIN:
         hint = "free some: the index and the dedup cache live there"
-        yield _finding("disk", "warning", f"{free} bytes are free in {folder}", hint)
+        yield _finding("disk", "warning", f"{free >> 20} MiB are free in {folder}", hint)
     else:
-        yield _finding("disk", "ok", f"{free} bytes are free in {folder}")
+        yield _finding("disk", "ok", f"{free >> 30} GiB are free in {folder}")
 
 
 def _index(ctx: Context) -> Iterator[Finding]:
@@ -82,7 +82,11 @@ def _region(ctx: Context, region: Region) -> Finding:
     bad = [place for place in report["places"] if place["state"] != "ok"]
     if bad:
         return _finding(f"region {region.name}", "failed", bad[0]["message"], bad[0].get("hint"))
-    return _finding(f"region {region.name}", "ok", f"{len(report['places'])} places answer")
+    return _finding(f"region {region.name}", "ok", _answering(len(report["places"])))
+
+
+def _answering(places: int) -> str:
+    return "its place answers" if places == 1 else f"all {places} places answer"
 
 
 def _finding(name: str, state: str, message: str, hint: str | None = None) -> Finding:

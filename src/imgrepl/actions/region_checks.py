@@ -70,7 +70,7 @@ def _check_place(ctx: Context, place: Place) -> Report:
     return report | {
         "state": "ok",
         "message": message,
-        "capabilities": capabilities.as_json(),
+        "capabilities": capabilities,
     }
 
 

@@ -4,13 +4,14 @@ Times are ISO 8601 in UTC, sizes bytes; what Azure has no field for stands under
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from imgrepl.actions.usage import Usage, UsageReport
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.azure import resource_ids
 from imgrepl.azure.resource_ids import GALLERY_TYPE
+from imgrepl.azure.times import iso_utc
 from imgrepl.gallery.activity import ActivityEntry
 from imgrepl.model.gallery import (
     Gallery,
@@ -334,8 +335,8 @@ def activity(entry: ActivityEntry) -> Json:
 
 
 def time(value: datetime | None) -> str | None:
-    """A moment as ISO 8601 in UTC."""
-    return None if value is None else value.astimezone(UTC).isoformat()
+    """A moment as ISO 8601 in UTC, ending in Z as Azure's do."""
+    return None if value is None else iso_utc(value)
 
 
 def _range(value: Range) -> Mapping[str, int | None]:

@@ -6,7 +6,6 @@ from typing import Self, TextIO
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
     ProgressColumn,
     Task,
@@ -80,6 +79,14 @@ class Bars:
         self._display().stop_task(task)
 
 
+class _Done(ProgressColumn):
+    """Bytes so far, and of how many where that is known."""
+
+    def render(self, task: Task) -> Text:
+        done = human.size(task.completed)
+        return Text(done if task.total is None else f"{done} of {human.size(task.total)}")
+
+
 class _Rate(ProgressColumn):
     """Bytes a second, in binary units as everywhere."""
 
@@ -92,7 +99,7 @@ def _new_display(stream: TextIO) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
-        DownloadColumn(binary_units=True),
+        _Done(),
         _Rate(),
         TimeRemainingColumn(),
         console=Console(file=stream, markup=False, highlight=False, emoji=False),

@@ -2,6 +2,7 @@
 
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.definition_options import CreateDefinitionOptions, UpdateDefinitionOptions
+from imgrepl.cli.fact_page import fact_page
 from imgrepl.cli.noun import noun
 from imgrepl.cli.options import DefinitionOptions, DryRun, GalleryOptions, Yes
 from imgrepl.cli.run import Injected
@@ -17,6 +18,22 @@ COLUMNS = {
     "State": "osState",
     "Location": "location",
 }
+PAGE = fact_page(
+    {
+        "Definition": "name",
+        "Publisher": "identifier.publisher",
+        "Offer": "identifier.offer",
+        "SKU": "identifier.sku",
+        "OS": "join(', ', [osType, osState])",
+        "Machine": "join(', ', [architecture, hyperVGeneration])",
+        "Home region": "location",
+        "State": "provisioningState",
+        "Features": "features[].join('=', [name, value])",
+        "Description": "description",
+        "End of life": "endOfLifeDate",
+        "Tags": "tags",
+    }
+)
 
 
 @app.command
@@ -35,7 +52,7 @@ def create(*, options: CreateDefinitionOptions, run: Injected) -> Answer:
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        return Answer(shapes.definition(definitions.create(ctx, options.request())))
+        return Answer(shapes.definition(definitions.create(ctx, options.request())), page=PAGE)
 
 
 @app.command(name="list")
@@ -70,7 +87,7 @@ def show(*, options: DefinitionOptions, run: Injected) -> Answer:
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        return Answer(shapes.definition(definitions.show(ctx, options.definition_id)))
+        return Answer(shapes.definition(definitions.show(ctx, options.definition_id)), page=PAGE)
 
 
 @app.command
@@ -89,7 +106,7 @@ def update(*, options: UpdateDefinitionOptions, run: Injected) -> Answer:
     with run.open() as ctx:
         present = definitions.show(ctx, options.definition_id)
         changed = definitions.update(ctx, options.definition_id, options.changes(present))
-    return Answer(shapes.definition(changed))
+    return Answer(shapes.definition(changed), page=PAGE)
 
 
 @app.command

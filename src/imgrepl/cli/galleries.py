@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
+from imgrepl.cli.fact_page import fact_page
 from imgrepl.cli.noun import noun
 from imgrepl.cli.options import (
     DryRun,
@@ -34,6 +35,17 @@ COLUMNS = {
     "State": "provisioningState",
     "Description": "description",
 }
+
+PAGE = fact_page(
+    {
+        "Gallery": "name",
+        "Resource group": "resourceGroup",
+        "Home region": "location",
+        "State": "provisioningState",
+        "Description": "description",
+        "Tags": "tags",
+    }
+)
 
 Description = Annotated[str | None, option("--description", text="For people.", metavar="TEXT")]
 
@@ -66,7 +78,7 @@ def create(
             description=description,
             tags=pairs(tags or (), "--tags"),
         )
-    return Answer(shapes.gallery(made))
+    return Answer(shapes.gallery(made), page=PAGE)
 
 
 @app.command(name="list")
@@ -110,7 +122,7 @@ def show(*, options: GalleryOptions, run: Injected) -> Answer:
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        return Answer(shapes.gallery(galleries.show(ctx, options.gallery_id)))
+        return Answer(shapes.gallery(galleries.show(ctx, options.gallery_id)), page=PAGE)
 
 
 @Parameter(name="*")
@@ -151,7 +163,7 @@ def update(*, options: UpdateGalleryOptions, run: Injected) -> Answer:
     with run.open() as ctx:
         present = galleries.show(ctx, options.gallery_id)
         changed = galleries.update(ctx, options.gallery_id, options.changes(present.tags))
-    return Answer(shapes.gallery(changed))
+    return Answer(shapes.gallery(changed), page=PAGE)
 
 
 @app.command

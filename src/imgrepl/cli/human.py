@@ -1,6 +1,4 @@
-"""Figures for people: binary units, rounded durations, UTC times. JSON never sees these."""
-
-from datetime import UTC, datetime
+"""Figures for people: binary units, rounded durations. JSON never sees these."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -30,8 +28,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
-def moment(at: datetime) -> str:
-    """`2026-11-23T09:10:00Z`: UTC, ISO 8601, whole seconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

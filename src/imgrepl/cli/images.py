@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
+from imgrepl.cli.blocks import Column, Grid
+from imgrepl.cli.fact_page import fact_page
 from imgrepl.cli.noun import noun
 from imgrepl.cli.options import ReadingOptions, options
 from imgrepl.cli.plain import plain
@@ -13,6 +15,25 @@ from imgrepl.cli.run import Injected
 from imgrepl.errors import Invalid
 
 app = noun("image")
+
+_PROBLEM_COLUMNS = (
+    Column("Verdict", "severity"),
+    Column("Rule", "rule"),
+    Column("Problem", "message"),
+)
+PAGE = fact_page(
+    {
+        "Format": "format",
+        "Kind": "subformat",
+        "Provisioned": "provisionedBytes",
+        "Occupied": "occupiedBytes",
+        "File": "fileBytes",
+        "Holes": "holes",
+        "Parent": "parent",
+        "SHA-256": "sha256",
+    },
+    ("problems", Grid((), _PROBLEM_COLUMNS, "Problems")),
+)
 
 
 @app.command
@@ -54,7 +75,7 @@ def inspect(
             ),
         )
     report = plain(found)
-    return Answer(report, error=_refusal(file, report))
+    return Answer(report, error=_refusal(file, report), page=PAGE)
 
 
 def _refusal(file: str, report: Mapping[str, Any]) -> Invalid | None:

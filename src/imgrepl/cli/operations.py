@@ -5,6 +5,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
+from imgrepl.cli.blocks import Column
+from imgrepl.cli.fact_page import fact_page, list_page
 from imgrepl.cli.noun import noun
 from imgrepl.cli.run import Injected
 from imgrepl.model.ids import OperationId
@@ -19,6 +21,32 @@ COLUMNS = {
     "Started": "createdAt",
     "Ended": "endedAt",
 }
+LIST_PAGE = list_page(
+    Column("Operation", "id"),
+    Column("Kind", "kind", spare=2),
+    Column("Target", "target"),
+    Column("State", "state"),
+    Column("Started", "createdAt", spare=1),
+    Column("Ended", "endedAt", spare=3),
+)
+PAGE = fact_page(
+    {
+        "Operation": "id",
+        "Kind": "kind",
+        "Target": "target",
+        "State": "state",
+        "Started": "createdAt",
+        "Ended": "endedAt",
+        "Host": "owner.host",
+        "Process": "owner.pid",
+        "Lease until": "leaseUntil",
+        "Sent": "result.sentBytes",
+        "Time": "result.seconds",
+        "Code": "error.code",
+        "Error": "error.message",
+        "Failed regions": "error.regions",
+    }
+)
 
 Id = Annotated[str, Parameter(help="The operation, as `operation list` names it.")]
 
@@ -37,7 +65,9 @@ def list_operations(*, run: Injected) -> Answer:
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        return Answer([shapes.operation(entry) for entry in operations.list_all(ctx)], COLUMNS)
+        return Answer(
+            [shapes.operation(entry) for entry in operations.list_all(ctx)], COLUMNS, page=LIST_PAGE
+        )
 
 
 @app.command
@@ -54,7 +84,7 @@ def show(operation: Id, /, *, run: Injected) -> Answer:
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        return Answer(shapes.operation(operations.show(ctx, OperationId(operation))))
+        return Answer(shapes.operation(operations.show(ctx, OperationId(operation))), page=PAGE)
 
 
 @app.command
@@ -71,7 +101,7 @@ def cancel(operation: Id, /, *, run: Injected) -> Answer:
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        return Answer(shapes.operation(operations.cancel(ctx, OperationId(operation))))
+        return Answer(shapes.operation(operations.cancel(ctx, OperationId(operation))), page=PAGE)
 
 
 @app.command(name="run")
@@ -89,4 +119,4 @@ def run_operation(operation: Id, /, *, run: Injected) -> Answer:
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        return Answer(shapes.operation(operations.run(ctx, OperationId(operation))))
+        return Answer(shapes.operation(operations.run(ctx, OperationId(operation))), page=PAGE)

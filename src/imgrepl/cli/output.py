@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 from imgrepl.cli.answer import Answer
+from imgrepl.cli.blocks import Page
 from imgrepl.cli.plain import plain
 from imgrepl.cli.rows import Columns, cells, columns_of, rows_of
 from imgrepl.errors import UsageError
@@ -80,11 +81,20 @@ def write(answer: Answer, form: OutputFormat, query: Query | None, stream: TextI
         case OutputFormat.TSV:
             _write_tsv(value, columns, stream)
         case OutputFormat.TABLE:
-            from imgrepl.cli.tables import write_table
-
-            write_table(value, columns, stream)
+            _write_for_people(value, columns, answer.page if query is None else None, stream)
         case OutputFormat.NONE:
             pass
+
+
+def _write_for_people(
+    value: object, columns: Columns | None, page: Page | None, stream: TextIO
+) -> None:
+    from imgrepl.cli.tables import write_page, write_table
+
+    if page is None:
+        write_table(value, columns, stream)
+    else:
+        write_page(page(value), stream)
 
 
 def _yaml(value: object) -> str:

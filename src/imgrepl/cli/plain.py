@@ -7,7 +7,7 @@ from enum import Enum, IntEnum
 from pathlib import PurePath
 from typing import Any
 
-from imgrepl.cli import human
+from imgrepl.azure.times import iso_utc
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON has no one type
@@ -24,7 +24,7 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON has no one type
         case None | bool() | int() | float() | str():
             return value
         case datetime():
-            return human.moment(value)
+            return iso_utc(value)
         case bytes():
             return value.hex()
         case PurePath():

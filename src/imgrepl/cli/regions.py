@@ -8,6 +8,7 @@ from imgrepl.cli.answer import Answer
 from imgrepl.cli.noun import noun
 from imgrepl.cli.options import Yes, option
 from imgrepl.cli.region_options import RegionOptions
+from imgrepl.cli.region_page import check_page, region_page
 from imgrepl.cli.run import Injected
 from imgrepl.model.region import normal_region_name
 
@@ -18,7 +19,7 @@ COLUMNS = {
     "Display name": "displayName",
     "URL": "url",
     "Endpoint": "endpoint",
-    "Storage account types": "storageAccountTypes",
+    "Storage": "storageAccountTypes",
 }
 
 Name = Annotated[str, Parameter(help="The region; `East US` and `eastus` are one.")]
@@ -59,7 +60,7 @@ def add(
             from imgrepl.actions import region_checks
 
             region_checks.create_buckets(ctx, asked)
-        return Answer(shapes.region(regions.add(ctx, asked)))
+        return Answer(shapes.region(regions.add(ctx, asked)), page=region_page)
 
 
 @app.command(name="list")
@@ -93,7 +94,7 @@ def show(name: Name, /, *, run: Injected) -> Answer:
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        return Answer(shapes.region(regions.show(ctx, name)))
+        return Answer(shapes.region(regions.show(ctx, name)), page=region_page)
 
 
 @app.command
@@ -110,7 +111,7 @@ def check(name: Name, /, *, run: Injected) -> Answer:
     from imgrepl.actions import region_checks
 
     with run.open() as ctx:
-        return Answer(region_checks.check(ctx, name))
+        return Answer(region_checks.check(ctx, name), page=check_page)
 
 
 @app.command
@@ -138,7 +139,7 @@ def update(
     with run.open() as ctx:
         present = regions.show(ctx, name)
         asked = (options or RegionOptions()).changed(present, url)
-        return Answer(shapes.region(regions.update(ctx, asked)))
+        return Answer(shapes.region(regions.update(ctx, asked)), page=region_page)
 
 
 @app.command

@@ -6,6 +6,7 @@ from imgrepl.cli.answer import Answer
 from imgrepl.cli.noun import lone_command
 from imgrepl.cli.options import GroupOptions, option
 from imgrepl.cli.run import Injected
+from imgrepl.cli.usage_page import usage_page
 from imgrepl.model.gallery import GalleryId
 
 app = lone_command("usage")
@@ -39,4 +40,4 @@ def usage(
         subscription=where.subscription, group=where.group, gallery=gallery
     )
     with run.open() as ctx:
-        return Answer(shapes.usage(reporting.report(ctx, chosen or None)))
+        return Answer(shapes.usage(reporting.report(ctx, chosen or None)), page=usage_page)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
+from imgrepl.cli.health_page import health_page
 from imgrepl.cli.options import DefinitionOptions, VersionOptions, choice, option
 from imgrepl.cli.plain import plain
 from imgrepl.cli.run import Injected
@@ -149,7 +150,7 @@ def verify(
 
     with run.open() as ctx:
         report = plain(verifying.verify(ctx, options.version_id, region, deep))
-    return Answer(report, error=_damage(report["replicas"]))
+    return Answer(report, error=_damage(report["replicas"]), page=health_page)
 
 
 def _damage(replicas: list[dict[str, object]]) -> Corrupt | None:
@@ -182,4 +183,4 @@ def repair(*, options: VersionOptions, region: RegionText = None, run: Injected)
 
     with run.open() as ctx:
         report = plain(verifying.repair(ctx, options.version_id, region))
-    return Answer(report, error=_damage(report["replicas"]))
+    return Answer(report, error=_damage(report["replicas"]), page=health_page)

@@ -17,6 +17,7 @@ from imgrepl.cli.options import (
 from imgrepl.cli.run import Injected
 from imgrepl.cli.verdicts import verdict_of
 from imgrepl.cli.version_options import CreateOptions, UpdateOptions
+from imgrepl.cli.version_page import version_page, versions_page
 from imgrepl.errors import UsageError
 from imgrepl.model.gallery import VersionId, VersionName
 
@@ -61,7 +62,7 @@ def create(*, options: CreateOptions, run: Injected) -> Answer:
             dry_run=options.dry_run or options.estimate,
             estimate=options.estimate,
         )
-    return Answer(shapes.version(view), error=verdict_of(view.replicas))
+    return Answer(shapes.version(view), error=verdict_of(view.replicas), page=version_page)
 
 
 def _name(ctx: "Context", options: CreateOptions) -> VersionId:
@@ -89,7 +90,7 @@ def list_versions(*, options: DefinitionOptions, run: Injected) -> Answer:
 
     with run.open() as ctx:
         views = versions.list_of(ctx, options.definition_id)
-    return Answer([shapes.version(view) for view in views], COLUMNS)
+    return Answer([shapes.version(view) for view in views], COLUMNS, page=versions_page)
 
 
 @Parameter(name="*")
@@ -134,7 +135,7 @@ def show(*, options: ShowOptions, run: Injected) -> Answer:
             region=options.region,
             explain=options.explain,
         )
-    return Answer(shapes.version(view))
+    return Answer(shapes.version(view), page=version_page)
 
 
 def update(*, options: UpdateOptions, run: Injected) -> Answer:
@@ -159,7 +160,7 @@ def update(*, options: UpdateOptions, run: Injected) -> Answer:
             wait=options.milestone,
             dry_run=options.dry_run,
         )
-    return Answer(shapes.version(view), error=verdict_of(view.replicas))
+    return Answer(shapes.version(view), error=verdict_of(view.replicas), page=version_page)
 
 
 def delete(

@@ -12,6 +12,7 @@ from imgrepl.cli.options import VersionOptions, option
 from imgrepl.cli.run import Injected
 from imgrepl.cli.verdicts import verdict_of
 from imgrepl.cli.version_options import WaitForText, WaitOptions
+from imgrepl.cli.version_page import status_page, version_page
 from imgrepl.errors import Interrupted
 from imgrepl.model.gallery import VersionId
 from imgrepl.model.waiting import WaitFor
@@ -55,7 +56,7 @@ def wait(*, options: WaitCommandOptions, run: Injected) -> Answer:
             WaitFor.parse(options.wait_for),
             timeout_seconds=options.timeout_seconds,
         )
-    return Answer(shapes.version(view), error=verdict_of(view.replicas))
+    return Answer(shapes.version(view), error=verdict_of(view.replicas), page=version_page)
 
 
 def status(
@@ -78,9 +79,9 @@ def status(
     with run.open() as ctx:
         shown = _status(shapes.version(versions.view(ctx, options.version_id)))
         while watch and _goes_on(shown):
-            run.emit(Answer(shown))
+            run.emit(Answer(shown, page=status_page))
             shown = _next_status(ctx, options.version_id, shown, run.interrupts.stop)
-    return Answer(shown)
+    return Answer(shown, page=status_page)
 
 
 def _status(version: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,4 +141,4 @@ def retry(*, options: RetryOptions, run: Injected) -> Answer:
         view = following.retry(
             ctx, options.version_id, region=options.region, wait=options.milestone
         )
-    return Answer(shapes.version(view), error=verdict_of(view.replicas))
+    return Answer(shapes.version(view), error=verdict_of(view.replicas), page=version_page)
