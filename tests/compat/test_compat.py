@@ -20,6 +20,7 @@ from imgrepl.layout.records import decode_record
 from imgrepl.layout.seals import decode_seal
 from imgrepl.model.ids import ContentId, PackId
 from imgrepl.model.manifest import padded_bytes
+from imgrepl.model.slots import SlotRange
 
 FOLDERS = sorted(path for path in Path(__file__).parent.iterdir() if path.name.startswith("format"))
 
@@ -62,11 +63,10 @@ def restored(place: dict[str, bytes]) -> tuple[bytes, ContentId]:
     for run in manifest.runs:
         at = run.disk_offset
         for slot in range(run.first_slot, run.first_slot + run.slots):
-            where: tuple[PackId, int] | None = manifest.packs[run.pack].pack_id, slot
-            if where is not None and where[0] not in packs:
-                where = moves[where[0]].locate(slot)
-            assert where is not None
-            (footer, pack), slot_here = packs[where[0]], where[1]
+            pack_id, slot_here = manifest.packs[run.pack].pack_id, slot
+            if pack_id not in packs:
+                ((_, _, pack_id, slot_here),) = moves[pack_id].locate(SlotRange(slot, 1)) or []
+            footer, pack = packs[pack_id]
             start = int(footer.offsets[slot_here])
             frame = pack[start : start + int(footer.stored_bytes[slot_here])]
             chunk = decode_frame(footer, slot_here, frame, chunk_key=chunk_key(place))

@@ -28,6 +28,7 @@ from imgrepl.model.chunker import AVERAGE_BYTES_PROFILES, ChunkerParameters
 from imgrepl.model.domain import DEFAULT_DOMAIN, DedupDomain, DomainId
 from imgrepl.model.ids import ContentId, IncarnationId, IndexId, PackId, StoreId
 from imgrepl.model.proof import Proof, ProofLevel
+from imgrepl.model.slots import SlotRange
 
 PACK, OTHER, THIRD = (PackId(digit * 64) for digit in "abc")
 HEADER = StoreHeader(store_id=StoreId("5" * 32), domains=(DEFAULT_DOMAIN,))
@@ -256,11 +257,23 @@ def test_a_record_proves_that_it_lies_where_it_belongs() -> None:
             decode_record(encoded, other)
 
 
-def test_moved_leads_from_every_old_slot_to_its_new_one() -> None:
+@pytest.mark.parametrize("slots", [1, 2, 3, 11, 12])
+def test_moved_leads_from_every_old_slot_to_its_new_one(slots: int) -> None:
     wanted: dict[int, tuple[PackId, int]] = {slot: (OTHER, 5 + slot) for slot in range(10)}
     wanted[10] = (THIRD, 0)
     wanted |= {20 + slot: (OTHER, 30 + slot) for slot in range(3)}
-    assert {slot: MOVED.locate(slot) for slot in range(30) if MOVED.locate(slot)} == wanted
+    for first in range(30):
+        runs = MOVED.locate(SlotRange(first, slots))
+        if not all(slot in wanted for slot in range(first, first + slots)):
+            assert runs is None
+            continue
+        assert runs is not None
+        found = {
+            run.first_slot + slot: (run.pack_id, run.target_slot + slot)
+            for run in runs
+            for slot in range(run.slots)
+        }
+        assert found == {slot: wanted[slot] for slot in range(first, first + slots)}
 
 
 text = st.text(max_size=10)

@@ -4,7 +4,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
 from imgrepl.engine.context import Engine
-from imgrepl.engine.exporter import Fetched, chunks_of, with_pack
+from imgrepl.engine.fetching import Fetched, chunks_of, with_pack
 from imgrepl.engine.stopping import check_stop
 from imgrepl.layout.content import Buffer
 from imgrepl.model.manifest import Manifest, Run

@@ -13,6 +13,7 @@ from imgrepl.layout.content import Buffer
 from imgrepl.layout.documents import decode_document, encode_document, field_corrupt, proven
 from imgrepl.layout.pack import SLOTS_MAX
 from imgrepl.model.ids import PackId
+from imgrepl.model.slots import SlotRange
 
 
 class MovedRun(NamedTuple):
@@ -38,13 +39,21 @@ class Moved:
     revision: int
     runs: tuple[MovedRun, ...]
 
-    def locate(self, slot: int) -> tuple[PackId, int] | None:
-        """The pack and slot where the chunk of that old slot is now."""
+    def locate(self, wanted: SlotRange) -> list[MovedRun] | None:
+        """Where these slots of the old pack are now, in order; None where one is not here."""
+        found: list[MovedRun] = []
+        slot = wanted.first_slot
         at = bisect_right(self.runs, slot, key=lambda run: run.first_slot) - 1
-        if at < 0 or slot >= self.runs[at].first_slot + self.runs[at].slots:
-            return None
-        run = self.runs[at]
-        return run.pack_id, run.target_slot + slot - run.first_slot
+        for run in self.runs[max(at, 0) :]:
+            into = slot - run.first_slot
+            if not 0 <= into < run.slots:
+                return None
+            slots = min(wanted.end - slot, run.slots - into)
+            found.append(MovedRun(slot, slots, run.pack_id, run.target_slot + into))
+            slot += slots
+            if slot == wanted.end:
+                return found
+        return None
 
 
 def encode_moved(moved: Moved) -> bytes:

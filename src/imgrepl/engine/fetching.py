@@ -1,0 +1,246 @@
+"""What is needed of one pack, from the first place that gives it whole.
+
+A place that has not the pack itself may have its frames in other packs: there `moved` is followed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from imgrepl.engine.context import Engine
+from imgrepl.engine.footers import read_footer
+from imgrepl.engine.moved_objects import locate, read_current
+from imgrepl.engine.pack_reading import pack_key_in, set_damaged
+from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
+from imgrepl.gallery import contents, packs
+from imgrepl.layout.pack import FrameEntry, PackFooter, decode_footer, decode_frame
+from imgrepl.model.events import Notice
+from imgrepl.model.ids import PackId
+from imgrepl.model.manifest import PackUse, Run
+from imgrepl.model.region import Place
+from imgrepl.model.slots import SlotRange, union
+
+_Result = TypeVar("_Result")
+
+
+class Piece(NamedTuple):
+    """Consecutive slots of a pack, in the pack in which they were found.
+
+    They are the slots from `there` on of `footer`; `parts` of that pack's body were read, as
+    (offset, bytes).
+    """
+
+    first_slot: int
+    slots: int
+    footer: PackFooter
+    there: int
+    parts: list[tuple[int, memoryview]]
+
+
+class Fetched(NamedTuple):
+    """What was asked for of a pack, or more of it. Pieces are in slot order."""
+
+    pack_id: PackId
+    pieces: list[Piece]
+
+
+class _Part(NamedTuple):
+    """A piece cut to what is wanted of it now."""
+
+    piece: Piece
+    slots: slice
+
+
+def with_pack(
+    engine: Engine,
+    use: PackUse,
+    runs: Sequence[Run],
+    sources: Sequence[Place],
+    consume: Callable[[Fetched], _Result],
+) -> _Result:
+    """`consume` with what `runs` need of a pack, from the first source that gives it whole.
+
+    A source whose pack turns out damaged or missing, while it is fetched or consumed, is marked and
+    the next one is asked; `consume` may so be called more than once.
+    """
+
+    def attempt(place: Place) -> _Result:
+        try:
+            return consume(_fetch(engine, place, use, runs))
+        except (Corrupt, NotFound) as error:
+            is_frame = error.code == "FrameCorrupt" and error.target is not None
+            culprit = PackId(str(error.target)) if is_frame else use.pack_id
+            set_damaged(engine, place, culprit, error.message)
+            raise
+
+    return from_first(engine, sources, f"pack {use.pack_id}", attempt)
+
+
+def from_first(
+    engine: Engine, sources: Sequence[Place], what: str, attempt: Callable[[Place], _Result]
+) -> _Result:
+    """`attempt` with the first place that does not fail; says which ones did.
+
+    Raises what the last one failed with: `NotFound`, `Corrupt` or `Unavailable`.
+    """
+    failure: ImgreplError | None = None
+    for place in sources:
+        try:
+            return attempt(place)
+        except (Corrupt, NotFound, Unavailable) as error:
+            failure = error
+            text = f"{what} could not be read from {place.name}: {error.message}"
+            engine.events(Notice(level="warning", text=text, subject=place.region))
+    raise failure or NotFound(f"no place has {what}", code="PackLost")
+
+
+def chunks_of(engine: Engine, fetched: Fetched, run: Run) -> Iterator[bytes]:
+    """The plain chunks of a run, each proven by its id.
+
+    Raises `Corrupt` (`FrameCorrupt`, `ManifestCorrupt`) before it gives a byte too many.
+    """
+    parts = _cut(fetched, SlotRange(run.first_slot, run.slots))
+    plain_bytes = sum(int(part.piece.footer.plain_bytes[part.slots].sum()) for part in parts)
+    if plain_bytes != run.length_bytes:
+        raise Corrupt(
+            f"the slots of pack {fetched.pack_id} do not give the {run.length_bytes} bytes of a run"
+            f" at disk offset {run.disk_offset}",
+            code="ManifestCorrupt",
+        )
+    for part in parts:
+        footer = part.piece.footer
+        for slot, frame in _stored(part):
+            yield decode_frame(footer, slot, frame, chunk_key=engine.domain.chunk_key)
+
+
+def frames_of(
+    engine: Engine, fetched: Fetched, wanted: SlotRange
+) -> Iterator[tuple[FrameEntry, memoryview]]:
+    """The frames of a range as they are stored, each proven by decoding it.
+
+    Raises `Corrupt` (`FrameCorrupt`, `ManifestCorrupt`).
+    """
+    for part in _cut(fetched, wanted):
+        footer = part.piece.footer
+        for slot, frame in _stored(part):
+            decode_frame(footer, slot, frame, chunk_key=engine.domain.chunk_key)
+            yield footer.entry(slot), frame
+
+
+def needed_ranges(
+    footer: PackFooter, slots: Sequence[SlotRange], gap_bytes: int
+) -> list[tuple[int, int]]:
+    """Byte ranges of a pack that hold `slots`; those closer than `gap_bytes` are one.
+
+    Raises `Corrupt` (`ManifestCorrupt`) for slots that the pack does not have.
+    """
+    ranges: list[tuple[int, int]] = []
+    for each in union(slots):
+        last = each.end - 1
+        if last >= footer.slots:
+            raise _unknown_slot(footer.pack_id, last)
+        start = int(footer.offsets[each.first_slot])
+        end = int(footer.offsets[last] + footer.stored_bytes[last])
+        if ranges and start - ranges[-1][1] <= gap_bytes:
+            ranges[-1] = (ranges[-1][0], max(end, ranges[-1][1]))
+        else:
+            ranges.append((start, end))
+    return ranges
+
+
+def _fetch(engine: Engine, place: Place, use: PackUse, runs: Sequence[Run]) -> Fetched:
+    slots = [SlotRange(run.first_slot, run.slots) for run in runs]
+    with engine.index.read() as tx:
+        is_here = bool(packs.present_in(tx, place.id, [use.pack_id]))
+    moved = None if is_here else read_current(engine, place, use.pack_id)
+    if moved is None:
+        return Fetched(use.pack_id, [_whole(_read(engine, place, use, slots))])
+    by_pack: dict[PackId, list[SlotRange]] = {}
+    located = locate(moved, union(slots))
+    for run in located:
+        by_pack.setdefault(run.pack_id, []).append(SlotRange(run.target_slot, run.slots))
+    read = {pack_id: _read_part(engine, place, pack_id, by_pack[pack_id]) for pack_id in by_pack}
+    pieces = [
+        Piece(run.first_slot, run.slots, read[run.pack_id].footer, run.target_slot, parts)
+        for run in located
+        for parts in [read[run.pack_id].parts]
+    ]
+    return Fetched(use.pack_id, pieces)
+
+
+class _Body(NamedTuple):
+    """A footer, and parts of the pack's body."""
+
+    footer: PackFooter
+    parts: list[tuple[int, memoryview]]
+
+
+def _whole(body: _Body) -> Piece:
+    return Piece(0, body.footer.slots, body.footer, 0, body.parts)
+
+
+def _read(engine: Engine, place: Place, use: PackUse, slots: Sequence[SlotRange]) -> _Body:
+    """One GET where half of the pack or more is needed, else the footer and some ranges."""
+    store = engine.stores.of(place)
+    key = pack_key_in(engine, place, use.pack_id)
+    if 2 * use.used_bytes >= use.pack_bytes:
+        body = memoryview(store.get(key))
+        return _Body(decode_footer(body, use.pack_bytes, pack_id=use.pack_id), [(0, body)])
+    footer = read_footer(store, key, use.pack_id, use.pack_bytes)
+    parts = []
+    for start, end in needed_ranges(footer, slots, engine.options.range_gap_bytes):
+        parts.append((start, memoryview(store.get(key, offset=start, length=end - start))))
+    return _Body(footer, parts)
+
+
+def _read_part(engine: Engine, place: Place, pack_id: PackId, slots: Sequence[SlotRange]) -> _Body:
+    """Some slots of a pack that `moved` leads to; one that does not give them is marked."""
+    with engine.index.read() as tx:
+        pack_bytes = contents.pack_bytes_of(tx, [pack_id])[pack_id]
+    try:
+        return _read(engine, place, PackUse(pack_id, pack_bytes, 0), slots)
+    except (Corrupt, NotFound) as error:
+        set_damaged(engine, place, pack_id, error.message)
+        raise
+
+
+def _cut(fetched: Fetched, wanted: SlotRange) -> list[_Part]:
+    """The pieces that hold `wanted`. Raises `Corrupt` (`ManifestCorrupt`) where there are none."""
+    parts: list[_Part] = []
+    slot = wanted.first_slot
+    for piece in fetched.pieces:
+        if slot == wanted.end:
+            break
+        into = slot - piece.first_slot
+        if not 0 <= into < piece.slots:
+            continue
+        slots = min(wanted.end - slot, piece.slots - into)
+        parts.append(_Part(piece, slice(piece.there + into, piece.there + into + slots)))
+        slot += slots
+    if slot < wanted.end:
+        raise _unknown_slot(fetched.pack_id, slot)
+    return parts
+
+
+def _stored(part: _Part) -> Iterator[tuple[int, memoryview]]:
+    """Slots and their frames, in order."""
+    footer = part.piece.footer
+    part_start, body = _part_with(part.piece.parts, int(footer.offsets[part.slots.start]))
+    starts = (footer.offsets[part.slots] - part_start).tolist()
+    lengths = footer.stored_bytes[part.slots].tolist()
+    numbers = range(part.slots.start, part.slots.stop)
+    for slot, start, length in zip(numbers, starts, lengths, strict=True):
+        yield slot, body[start : start + length]
+
+
+def _part_with(parts: list[tuple[int, memoryview]], offset: int) -> tuple[int, memoryview]:
+    for start, part in parts:
+        if start <= offset < start + len(part):
+            return start, part
+    raise AssertionError("every needed range was fetched")
+
+
+def _unknown_slot(pack_id: PackId | None, slot: int) -> Corrupt:
+    return Corrupt(
+        f"slot {slot} of pack {pack_id} is named, which the pack does not have",
+        code="ManifestCorrupt",
+    )
