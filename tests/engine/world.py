@@ -11,10 +11,11 @@ operations is dead, another one goes on.
 """
 
 import random
+import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -256,6 +257,26 @@ class World:
         found = map(layout_keys.parse_pack_key, self.keys("packs/", region, number))
         return {key.pack_id for key in found if key is not None}
 
+    @contextmanager
+    def twin(self, folder: Path) -> Iterator["World"]:
+        """The same world again, index and buckets: what happens there does not happen here."""
+        copies = Buckets()
+        with self.index.read() as tx:
+            places_of_all = places.list_all(tx)
+        for place in places_of_all:
+            original, copied = self.buckets.at(place.endpoint).inner, copies.at(place.endpoint)
+            for info in original.list(""):
+                copied.inner.put(info.key, original.get(info.key))
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            closing(sqlite3.connect(self.folder / "index.sqlite3")) as source,
+            closing(sqlite3.connect(folder / "index.sqlite3")) as target,
+        ):
+            source.backup(target)
+        with _opened(folder, copies, self.engine.options) as world:
+            world._disks.update(self._disks)
+            yield world
+
     def restart(self) -> None:
         """The process died and another one starts: faults over, who held operations is gone."""
         self.buckets.revive()
@@ -284,10 +305,19 @@ def open_world(
 ) -> Iterator[World]:
     """A world in `folder`, with an index of its own; the buckets may be those of another world."""
     folder.mkdir(parents=True, exist_ok=True)
-    url = f"sqlite:///{_new_index(folder)}"
+    _new_index(folder)
+    with _opened(folder, buckets or Buckets(), options) as world:
+        with world.index.begin() as tx:
+            for name in region_names:
+                regions.add(tx, region_named(name))
+        yield world
+
+
+@contextmanager
+def _opened(folder: Path, buckets: Buckets, options: EngineOptions) -> Iterator[World]:
+    url = f"sqlite:///{folder / 'index.sqlite3'}"
     index = GalleryIndex.open(url, clock=SystemClock(), busy_seconds=20)
     clock = ManualClock()
-    buckets = buckets or Buckets()
     stores = WorldStores(buckets, clock)
     told: list[Event] = []
     spawned: list[OperationId] = []
@@ -310,9 +340,6 @@ def open_world(
         spawn=spawned.append,
     )
     try:
-        with index.begin() as tx:
-            for name in region_names:
-                regions.add(tx, region_named(name))
         yield World(folder, index, buckets, stores, clock, ctx, spawned, told)
     finally:
         index.close()
@@ -324,7 +351,7 @@ def region_named(name: str) -> Region:
     return Region(name=name, display_name=name.title(), standard=(endpoint,))
 
 
-def _new_index(folder: Path) -> Path:
+def _new_index(folder: Path) -> None:
     """A new index, faster than by its migrations; no two have the same identity."""
     path = folder / "index.sqlite3"
     path.write_bytes(_empty_index())
@@ -333,7 +360,6 @@ def _new_index(folder: Path) -> Path:
         fresh = {"store_id": uuid.uuid4().hex, "index_id": uuid.uuid4().hex}
         tx.execute(sa.update(schema.identity).values(fresh))
     engine.dispose()
-    return path
 
 
 @cache

@@ -332,7 +332,7 @@ def test_a_late_seal_of_an_older_revision_changes_nothing(index: GalleryIndex) -
         assert (seal.revision, seal.proof) == (3, full)
         assert contents.next_seal_revision(tx, place.id, content) == 4
         assert contents.sealed_places(tx, content) == [place.id]
-        contents.unsealed(tx, place.id, content)
+        contents.unsealed(tx, place.id, [content])
         assert contents.sealed_places(tx, content) == []
 
 

@@ -34,6 +34,11 @@ def is_gone(owner: Owner) -> bool:
     return not _exists(owner.pid)
 
 
+def is_alive(owner: Owner) -> bool:
+    """Whether `owner` certainly runs: it is on this host, and its process is there."""
+    return owner.host == socket.gethostname() and not is_gone(owner)
+
+
 def _boot_id() -> str:
     try:
         return _BOOT_ID.read_text().strip()

@@ -73,6 +73,16 @@ def check_owner(
     raise _not_owner(store, place, identity, found)
 
 
+def expect_owner(store: Store, place: Place, identity: IndexIdentity) -> None:
+    """Passes where this index owns the place, by a look alone. Raises `Conflict` (`NotOwner`)."""
+    try:
+        found = decode_owner(store.get(keys.OWNER_KEY))
+    except NotFound:
+        raise _not_owner(store, place, identity, None) from None
+    if found.index_id != identity.index_id or found.epoch > identity.epoch:
+        raise _not_owner(store, place, identity, found)
+
+
 def _not_owner(
     store: Store, place: Place, identity: IndexIdentity, found: Owner | None
 ) -> Conflict:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -38,6 +38,13 @@ class Seal:
     content_id: ContentId
     revision: int
     proof: Proof
+
+
+class Standing(NamedTuple):
+    """What manifests of a content there may be: those of `generation`, unless `removed`."""
+
+    generation: int
+    removed: bool
 
 
 def next_generation(tx: Connection, content_id: ContentId) -> int:
@@ -105,6 +112,17 @@ def packs_of(tx: Connection, content_ids: Iterable[ContentId]) -> dict[PackId, i
     return used
 
 
+def naming(tx: Connection, pack_ids: Iterable[PackId]) -> dict[PackId, set[ContentId]]:
+    """For each of `pack_ids` the contents that name it, whoever names those."""
+    wanted = list(pack_ids)
+    found: dict[PackId, set[ContentId]] = {pack_id: set() for pack_id in wanted}
+    for batch in in_lists(wanted):
+        chosen = sa.select(content_packs.c.pack_id, content_packs.c.content_id)
+        for row in tx.execute(chosen.where(content_packs.c.pack_id.in_(batch))):
+            found[PackId(row.pack_id)].add(ContentId(row.content_id))
+    return found
+
+
 def pack_bytes_of(tx: Connection, pack_ids: Iterable[PackId]) -> dict[PackId, int]:
     """The length of each pack that is known."""
     found: dict[PackId, int] = {}
@@ -160,9 +178,15 @@ def _ensure_row(tx: Connection, place_id: PlaceId, content_id: ContentId) -> Non
     insert_missing(tx, place_contents, [{**first, "seal_revision": 0, "next_revision": 1}])
 
 
-def unsealed(tx: Connection, place_id: PlaceId, content_id: ContentId) -> None:
-    """This place does not hold all of the content any more."""
-    tx.execute(sa.update(place_contents).where(_is(place_id, content_id)).values(sealed=False))
+def unsealed(tx: Connection, place_id: PlaceId, content_ids: Iterable[ContentId]) -> None:
+    """This place does not hold all of these contents any more."""
+    for batch in in_lists(content_ids):
+        mine = sa.and_(
+            place_contents.c.place_id == place_id,
+            place_contents.c.content_id.in_(batch),
+            place_contents.c.sealed,
+        )
+        tx.execute(sa.update(place_contents).where(mine).values(sealed=False))
 
 
 def sealed_in(
@@ -204,6 +228,29 @@ def _sealed(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
             ~contents.c.removed,
         )
     )
+
+
+def standing(tx: Connection, content_ids: Iterable[ContentId]) -> dict[ContentId, Standing]:
+    """The generation of each content that was ever known, and whether it was given up."""
+    found: dict[ContentId, Standing] = {}
+    for batch in in_lists(content_ids):
+        chosen = sa.select(contents.c.content_id, contents.c.generation, contents.c.removed)
+        for row in tx.execute(chosen.where(contents.c.content_id.in_(batch))):
+            found[ContentId(row.content_id)] = Standing(row.generation, row.removed)
+    return found
+
+
+def seal_standing(
+    tx: Connection, place_id: PlaceId, content_ids: Iterable[ContentId]
+) -> dict[ContentId, int]:
+    """The latest seal revision of each content that was ever sealed, or about to be, here."""
+    found: dict[ContentId, int] = {}
+    for batch in in_lists(content_ids):
+        chosen = sa.select(place_contents.c.content_id, place_contents.c.seal_revision).where(
+            place_contents.c.place_id == place_id, place_contents.c.content_id.in_(batch)
+        )
+        found.update((ContentId(row.content_id), row.seal_revision) for row in tx.execute(chosen))
+    return found
 
 
 def unused(tx: Connection, limit: int) -> list[ContentId]:

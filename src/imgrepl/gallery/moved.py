@@ -177,6 +177,20 @@ def users(
     return dict(found)
 
 
+def served_by(
+    tx: Connection, place_id: PlaceId, part_ids: Iterable[PackId]
+) -> dict[PackId, set[PackId]]:
+    """Those of `part_ids` that hold frames of other packs here, and of which."""
+    found: dict[PackId, set[PackId]] = defaultdict(set)
+    for batch in in_lists(part_ids):
+        chosen = sa.select(moved_parts.c.part_id, moved_parts.c.pack_id).where(
+            moved_parts.c.place_id == place_id, moved_parts.c.part_id.in_(batch)
+        )
+        for part_id, pack_id in tx.execute(chosen):
+            found[PackId(part_id)].add(PackId(pack_id))
+    return dict(found)
+
+
 def places_meeting(
     tx: Connection, pack_id: PackId, content_ids: Collection[ContentId]
 ) -> list[PlaceId]:

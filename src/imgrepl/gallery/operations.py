@@ -159,6 +159,30 @@ def open_for(tx: Connection, target: str) -> list[Operation]:
     return [_operation_of(row, now) for row in rows]
 
 
+def list_open(tx: Connection) -> list[Operation]:
+    """Every operation that has not ended, oldest first."""
+    order = (operations.c.created_at, operations.c.operation_id)
+    unended = sa.select(operations).where(operations.c.ended_at.is_(None))
+    rows = tx.execute(unended.order_by(*order)).all()
+    now = _now(tx)
+    return [_operation_of(row, now) for row in rows]
+
+
+def give_up(tx: Connection, operation_id: OperationId, error: Mapping[str, Any]) -> bool:
+    """Ends as failed what nobody holds, fencing out its last holder; False where somebody does.
+
+    What has ended already stays as it is. Raises `NotFound`.
+    """
+    row = _row(tx, operation_id)
+    if row.ended_at is not None:
+        return True
+    if row.lease_until is not None and row.lease_until > _now(tx):
+        return False
+    _set(tx, operation_id, fence=row.fence + 1)
+    _end(tx, operation_id, OperationState.FAILED, result=None, error=error)
+    return True
+
+
 def request_cancel(tx: Connection, operation_id: OperationId) -> Operation:
     """Asks the holder to stop; ends the operation at once where it has no living holder.
 

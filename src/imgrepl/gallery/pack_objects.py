@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from imgrepl.gallery.bulk import in_lists, insert_missing
 from imgrepl.gallery.packs import DAMAGED, DELETING, GONE, PRESENT, PlacePack, matching
-from imgrepl.gallery.schema import LIVE_PACK_STATES, packs, place_packs
+from imgrepl.gallery.schema import LIVE_PACK_STATES, PackState, packs, place_packs
 from imgrepl.gallery.types import DatabaseNow
 from imgrepl.model.ids import PackId, PlaceId
 from imgrepl.model.proof import Proof, ProofLevel
@@ -35,6 +35,14 @@ def page(
         for row in matching(tx, mine, place_packs.c.pack_id.in_(batch)):
             found[row.pack_id].append(row)
     return found
+
+
+def states(
+    tx: Connection, place_id: PlaceId, pack_ids: Iterable[PackId]
+) -> dict[tuple[PackId, int], PackState]:
+    """The state of every object of these packs that has a row here, by pack and generation."""
+    rows = _rows(tx, place_id, pack_ids)
+    return {(row.pack_id, row.generation): row.state for row in rows}
 
 
 def set_gone(tx: Connection, place_id: PlaceId, rows: Iterable[PlacePack]) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime
+from sqlalchemy import Connection, DateTime, select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -47,3 +47,8 @@ def _sqlite_now(_element: DatabaseNow, _compiler: SQLCompiler, **_: object) -> s
 @compiles(DatabaseNow, "postgresql")
 def _postgresql_now(_element: DatabaseNow, _compiler: SQLCompiler, **_: object) -> str:
     return "clock_timestamp()"
+
+
+def database_now(tx: Connection) -> datetime:
+    """What time it is by the database's clock."""
+    return tx.execute(select(DatabaseNow())).scalar_one()

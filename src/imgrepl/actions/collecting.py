@@ -1,0 +1,82 @@
+"""Removes stored bytes that nothing names any more."""
+
+from imgrepl.actions import publishing
+from imgrepl.actions.context import Context
+from imgrepl.engine import collector
+from imgrepl.engine.collect_report import CollectReport
+from imgrepl.engine.lease import Lease
+from imgrepl.errors import ImgreplError, Interrupted
+from imgrepl.gallery import activity, operations
+from imgrepl.model.ids import OperationId
+from imgrepl.model.operation import OperationKind, OperationState
+
+_TARGET = "collect"
+
+
+def collect(ctx: Context, *, dry_run: bool, grace_seconds: float = 0) -> CollectReport:
+    """Condemns what nothing names, and deletes what was condemned `grace_seconds` ago or earlier.
+
+    Without a grace that happens in one run: every step is checked again when it is taken. With
+    `dry_run` it tells what it would do. A region that cannot be read whole loses nothing; its
+    places say why, and `error` of the report is the first of those. Raises `Conflict`
+    (`OperationBusy`) while another process collects, and `Interrupted`.
+    """
+    if dry_run:
+        return collector.rehearse(ctx.engine, grace_seconds=grace_seconds)
+    operation_id = _operation(ctx, grace_seconds)
+    lease_seconds, stop = ctx.engine.options.lease_seconds, ctx.engine.stop
+    with Lease(ctx.index, operation_id, lease_seconds=lease_seconds, stop=stop) as lease:
+        try:
+            report = collector.collect(ctx.engine, lease, grace_seconds=grace_seconds)
+        except Interrupted:
+            if lease.lost is not None:
+                raise lease.lost from None
+            _end(ctx, lease, OperationState.CANCELED, {})
+            raise
+        except ImgreplError as error:
+            if error.code != "OperationLost":
+                _end(ctx, lease, OperationState.FAILED, {"code": error.code})
+            raise
+        _end(ctx, lease, _outcome(report), _summary(report))
+    return report
+
+
+def _operation(ctx: Context, grace_seconds: float) -> OperationId:
+    """The collection that is under way, or was when its process died; else a new one.
+
+    One per index: who claims it first collects.
+    """
+    with ctx.index.begin() as tx:
+        for operation in operations.open_for(tx, _TARGET):
+            return operation.id
+        operation_id = publishing.new_operation_id(ctx)
+        operations.create(
+            tx,
+            operation_id=operation_id,
+            kind=OperationKind.COLLECT,
+            target=_TARGET,
+            request={"graceSeconds": grace_seconds},
+        )
+    return operation_id
+
+
+def _outcome(report: CollectReport) -> OperationState:
+    errors = [place.error for place in report.places if place.error is not None]
+    if not errors:
+        return OperationState.SUCCEEDED
+    partly = len(errors) < len(report.places)
+    return OperationState.PARTIALLY_COMPLETED if partly else OperationState.FAILED
+
+
+def _summary(report: CollectReport) -> dict[str, object]:
+    return {
+        "deletedPacks": report.deleted_packs,
+        "deletedBytes": report.deleted_bytes,
+        "error": None if report.error is None else report.error.code,
+    }
+
+
+def _end(ctx: Context, lease: Lease, state: OperationState, detail: dict[str, object]) -> None:
+    with ctx.index.begin() as tx:
+        operations.finish(tx, lease.operation.id, lease.fence, state, detail, None)
+        activity.log(tx, "collect", _TARGET, state.value, detail, ctx.principal)

@@ -1,0 +1,116 @@
+"""What a collection did, or would do."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from imgrepl.errors import ImgreplError
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Packs that stay, and why."""
+
+    reason: str
+    packs: int
+    bytes: int
+
+    def as_json(self) -> Json:
+        """Plain values."""
+        return {"reason": self.reason, "packs": self.packs, "bytes": self.bytes}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceReport:
+    """One place. `condemned` counts what was condemned now, `deleted` what is gone now.
+
+    `failures` are objects that could not be deleted, and why: the next run tries again. Where
+    `error` is set, the rest of this place was left as it was.
+    """
+
+    region: str
+    place: str
+    condemned_packs: int = 0
+    condemned_bytes: int = 0
+    deleted_packs: int = 0
+    deleted_bytes: int = 0
+    deleted_manifests: int = 0
+    deleted_seals: int = 0
+    kept: tuple[Kept, ...] = ()
+    unknown_objects: int = 0
+    unknown_bytes: int = 0
+    failures: tuple[str, ...] = ()
+    error: ImgreplError | None = None
+
+    def as_json(self) -> Json:
+        """Plain values."""
+        return {
+            "region": self.region,
+            "place": self.place,
+            "condemnedPacks": self.condemned_packs,
+            "condemnedBytes": self.condemned_bytes,
+            "deletedPacks": self.deleted_packs,
+            "deletedBytes": self.deleted_bytes,
+            "deletedManifests": self.deleted_manifests,
+            "deletedSeals": self.deleted_seals,
+            "kept": [kept.as_json() for kept in self.kept],
+            "unknownObjects": self.unknown_objects,
+            "unknownBytes": self.unknown_bytes,
+            "failures": list(self.failures),
+            "error": _error(self.error),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectReport:
+    """A whole collection.
+
+    `ended_operations` had nobody left to work on them; `withdrawn_versions` were never committed
+    and are gone with them, `adopted_versions` were committed by their record. `unknown_records` are
+    records of which the index knows nothing: what they name is kept.
+    """
+
+    dry_run: bool
+    grace_seconds: float
+    places: tuple[PlaceReport, ...]
+    ended_operations: tuple[str, ...] = ()
+    withdrawn_versions: tuple[str, ...] = ()
+    adopted_versions: tuple[str, ...] = ()
+    unknown_records: tuple[str, ...] = ()
+
+    @property
+    def error(self) -> ImgreplError | None:
+        """The first thing that kept a place from being collected."""
+        return next((place.error for place in self.places if place.error is not None), None)
+
+    @property
+    def deleted_packs(self) -> int:
+        """In all places."""
+        return sum(place.deleted_packs for place in self.places)
+
+    @property
+    def deleted_bytes(self) -> int:
+        """Stored bytes of packs, in all places."""
+        return sum(place.deleted_bytes for place in self.places)
+
+    def as_json(self) -> Json:
+        """Plain values."""
+        return {
+            "dryRun": self.dry_run,
+            "graceSeconds": self.grace_seconds,
+            "condemnedPacks": sum(place.condemned_packs for place in self.places),
+            "deletedPacks": self.deleted_packs,
+            "deletedBytes": self.deleted_bytes,
+            "places": [place.as_json() for place in self.places],
+            "endedOperations": list(self.ended_operations),
+            "withdrawnVersions": list(self.withdrawn_versions),
+            "adoptedVersions": list(self.adopted_versions),
+            "unknownRecords": list(self.unknown_records),
+        }
+
+
+def _error(error: ImgreplError | None) -> Json | None:
+    if error is None:
+        return None
+    return {"code": error.code, "message": error.message, "hint": error.hint}

@@ -1,0 +1,197 @@
+"""What records in buckets need: the collector's roots beside the gallery index.
+
+An index that was restored, or that lost a row, does not know all that was published. So every
+record is read, and unless the index says the same of it, or knows of a later revision, what it
+names is kept in all regions that it targets.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from imgrepl.engine.context import Engine
+from imgrepl.engine.region_records import (
+    VERSION_NAMES,
+    list_records,
+    read_records,
+    resource_of,
+)
+from imgrepl.errors import Corrupt
+from imgrepl.gallery import contents, moved, records_log, versions
+from imgrepl.gallery.lookups import resource_key
+from imgrepl.layout import keys
+from imgrepl.layout.keys import RecordKey
+from imgrepl.layout.manifest import decode_manifest
+from imgrepl.model.gallery import ImageVersion
+from imgrepl.model.ids import ContentId, IncarnationId, PackId
+from imgrepl.model.region import Place
+
+_Name = tuple[str, IncarnationId]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """What a record names that the index cannot be trusted with, and the regions it is needed in.
+
+    `packs` are those of contents that the index does not know, out of manifests; of the others it
+    knows the packs. `unknown` says that the index has no row of the record at all.
+    """
+
+    record: str
+    unknown: bool
+    regions: frozenset[str]
+    contents: frozenset[ContentId]
+    packs: frozenset[PackId]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roots:
+    """The needs of all records that could be read, in whichever region."""
+
+    needs: tuple[Need, ...]
+
+    def contents_in(self, region: str) -> frozenset[ContentId]:
+        """Contents that records need in a region."""
+        return frozenset(c for need in self.needs if region in need.regions for c in need.contents)
+
+    @property
+    def contents(self) -> frozenset[ContentId]:
+        """Contents that records need anywhere."""
+        return frozenset(c for need in self.needs for c in need.contents)
+
+    def needed(self, tx: Connection, place: Place, pack_ids: Sequence[PackId]) -> set[PackId]:
+        """Those of `pack_ids` that a record needs in this place, for themselves or for others."""
+        needs = [need for need in self.needs if place.region in need.regions]
+        if not needs:
+            return set()
+        serves = moved.served_by(tx, place.id, pack_ids)
+        named = contents.naming(tx, {*pack_ids, *(p for served in serves.values() for p in served)})
+        listed: set[PackId] = {pack_id for need in needs for pack_id in need.packs}
+        wanted = self.contents_in(place.region)
+
+        def is_needed(pack_id: PackId) -> bool:
+            return pack_id in listed or not wanted.isdisjoint(named[pack_id])
+
+        return {p for p in pack_ids if any(map(is_needed, [p, *serves.get(p, ())]))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What the index knows of versions, by folded path and incarnation."""
+
+    versions: Mapping[_Name, ImageVersion]
+    tombstones: Mapping[_Name, int]
+    alive: frozenset[ContentId]
+
+    @classmethod
+    def of(cls, tx: Connection) -> "Known":
+        """All of it."""
+        known = versions.list_all(tx, include_staged=True)
+        named = {content_id for version in known for content_id in version.content_ids}
+        standing = contents.standing(tx, named)
+        stones = records_log.list_all(tx)
+        return cls(
+            versions={(resource_key(one.id), one.incarnation): one for one in known},
+            tombstones={(one.resource_key, one.incarnation): one.revision for one in stones},
+            alive=frozenset(c for c, at in standing.items() if not at.removed),
+        )
+
+    def is_buried(self, key: RecordKey) -> bool:
+        """Whether it was deleted, at this revision or a later one."""
+        return self.tombstones.get(_name(key), -1) >= key.revision
+
+    def vouches_for(self, row: ImageVersion, found: ImageVersion) -> bool:
+        """Whether the row, as new as the record, needs all that the record names."""
+        named = set(found.content_ids)
+        same = row.committed and named == set(row.content_ids)
+        return same and row.revision >= found.revision and named <= self.alive
+
+
+def read_needs(engine: Engine, places: Sequence[Place], record_place: Place) -> list[Need]:
+    """Reads every record of a region that was not buried; `places` are those of the region.
+
+    Raises `Corrupt` (`RecordUnreadable`) for a record that is not understood, or that names a
+    content of which neither the index nor the region has a manifest; and what the store raises.
+    Then nothing may be deleted in that region.
+    """
+    store = engine.stores.of(record_place)
+    listed = [key for key in list_records(store).newest if len(key.path) == VERSION_NAMES]
+    with engine.index.read() as tx:  # read after the listing: what was committed by then is known
+        known = Known.of(tx)
+    wanted = [key for key in listed if not known.is_buried(key)]
+    needs = []
+    for key, record in read_records(engine, store, wanted).items():
+        where = keys.record_key(*key)
+        if isinstance(record, Exception):
+            raise _unreadable(store.url, where, str(record)) from record
+        if record.deleted:
+            continue
+        version = resource_of(record)
+        assert isinstance(version, ImageVersion), "five names are a version's"
+        row = known.versions.get(_name(key))
+        if row is None or not known.vouches_for(row, version):
+            needs.append(_need(engine, where, version, row, places))
+    return needs
+
+
+def _need(
+    engine: Engine,
+    where: str,
+    version: ImageVersion,
+    row: ImageVersion | None,
+    places: Sequence[Place],
+) -> Need:
+    latest = row if row is not None and row.revision >= version.revision else version
+    return Need(
+        record=where,
+        unknown=row is None,
+        regions=frozenset({latest.location, *(target.name for target in latest.target_regions)}),
+        contents=frozenset(version.content_ids),
+        packs=_packs_of_unknown(engine, version.content_ids, places),
+    )
+
+
+def _packs_of_unknown(
+    engine: Engine, content_ids: Iterable[ContentId], places: Sequence[Place]
+) -> frozenset[PackId]:
+    """The packs of those contents that the index does not know, or has given up."""
+    with engine.index.read() as tx:
+        standing = contents.standing(tx, content_ids)
+    lost = [c for c in content_ids if c not in standing or standing[c].removed]
+    return frozenset().union(*(_packs_in_manifests(engine, c, places) for c in lost))
+
+
+def _packs_in_manifests(
+    engine: Engine, content_id: ContentId, places: Sequence[Place]
+) -> set[PackId]:
+    found: set[PackId] = set()
+    seen = False
+    for place in places:
+        store = engine.stores.of(place)
+        for info in store.list(keys.manifest_prefix(content_id)):
+            manifest = decode_manifest(store.get(info.key), content_id)
+            found.update(use.pack_id for use in manifest.packs)
+            seen = True
+    if not seen:
+        raise Corrupt(
+            f"a record names content {content_id}, of which no manifest is there",
+            code="RecordUnreadable",
+            target=content_id,
+            hint="`imgrepl index check` shows what is missing",
+        )
+    return found
+
+
+def _name(key: RecordKey) -> _Name:
+    return "/".join(key.path), key.incarnation
+
+
+def _unreadable(url: str, key: str, why: str) -> Corrupt:
+    return Corrupt(
+        f"{url}/{key} is no readable record: {why}",
+        code="RecordUnreadable",
+        target=key,
+        hint="nothing is deleted in this region while a record cannot be read; what it needs is"
+        " unknown",
+    )
