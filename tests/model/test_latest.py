@@ -51,6 +51,12 @@ def test_an_excluded_version_is_skipped() -> None:
     assert _latest(_candidate("2.0.0", excluded=True), _candidate("1.0.0")) == "1.0.0"
 
 
+def test_a_version_in_the_bin_is_never_the_latest_and_that_is_said() -> None:
+    deleted = _candidate("2.0.0", soft_deleted=True, excluded=False, regions={R: False})
+    assert _latest(deleted, _candidate("1.0.0")) == "1.0.0"
+    assert deleted.reason_against(R) == "it is soft-deleted"
+
+
 def test_a_region_may_take_back_what_the_version_excludes() -> None:
     both = frozenset({R, "west"})
     back = _candidate("2.0.0", excluded=True, regions={R: False, "west": None}, completed=both)

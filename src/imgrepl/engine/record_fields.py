@@ -24,6 +24,7 @@ from imgrepl.model.gallery import (
     Range,
     ReplicationMode,
     SafetyProfile,
+    SoftDeletion,
     TargetRegion,
     VersionDisk,
     VersionName,
@@ -34,6 +35,11 @@ from imgrepl.model.region import StorageAccountType
 Fields = dict[str, Any]
 
 _NOT_FIELDS = {"id", "incarnation", "revision", "committed", "provisioning_state"}
+_ABSENT: Fields = {"deletion": None, "soft_delete_grace_days": 0}
+"""Fields that came later, by the value at which a record says nothing of them.
+
+Records that were written before are the same as those of today, and old programs read them.
+"""
 
 
 def fields_of(resource: Gallery | ImageDefinition | ImageVersion) -> Fields:
@@ -41,11 +47,17 @@ def fields_of(resource: Gallery | ImageDefinition | ImageVersion) -> Fields:
 
     Its names, incarnation and revision.
     """
-    return {
-        field.name: _plain(getattr(resource, field.name))
+    values = {
+        field.name: getattr(resource, field.name)
         for field in fields(resource)
         if field.name not in _NOT_FIELDS
-    } | {"names": _names(resource)}
+    }
+    said = {
+        name: _plain(value)
+        for name, value in values.items()
+        if name not in _ABSENT or value != _ABSENT[name]
+    }
+    return said | {"names": _names(resource)}
 
 
 def _names(resource: Gallery | ImageDefinition | ImageVersion) -> list[str]:
@@ -131,8 +143,19 @@ def version_of(value: Fields, incarnation: IncarnationId, revision: int) -> Imag
             "published_at": _moment(values["published_at"]),
             "replication_mode": ReplicationMode(values["replication_mode"]),
             "safety": SafetyProfile(**values["safety"]),
+            "deletion": _deletion(values.get("deletion")),
         },
     )
+
+
+def _deletion(value: Fields | None) -> SoftDeletion | None:
+    if value is None:
+        return None
+    moments = {
+        name: datetime.fromisoformat(value[name])
+        for name in ("deleted_at", "consumption_ends_at", "hard_deletion_at")
+    }
+    return SoftDeletion(**value | moments)
 
 
 def _target(value: Fields) -> TargetRegion:

@@ -38,7 +38,11 @@ def newest_first(tx: Connection, definition: DefinitionId) -> Iterator[Candidate
 
 def _page(number: int, below: VersionName | None, page: int) -> sa.Select[Any]:
     chosen = sa.select(
-        versions.c.id, *_NUMBER, versions.c.exclude_from_latest, versions.c.provisioning_state
+        versions.c.id,
+        *_NUMBER,
+        versions.c.exclude_from_latest,
+        versions.c.provisioning_state,
+        versions.c.deleted_at,
     ).where(versions.c.definition_id == number, versions.c.committed)
     if below is not None:
         chosen = chosen.where(sa.tuple_(*_NUMBER) < sa.tuple_(*below))
@@ -54,6 +58,7 @@ def _page(number: int, below: VersionName | None, page: int) -> sa.Select[Any]:
             *columns,
             newest.c.exclude_from_latest.label("excluded"),
             newest.c.provisioning_state,
+            newest.c.deleted_at,
             version_targets.c.region,
             version_targets.c.exclude_from_latest.label("region_excluded"),
             completed.label("completed"),
@@ -77,4 +82,5 @@ def _candidates(rows: Sequence[Row[Any]]) -> Iterator[Candidate]:
             regions={row.region: row.region_excluded for row in targets},
             completed=frozenset(row.region for row in targets if row.completed),
             deleting=joined[0].provisioning_state == ProvisioningState.DELETING,
+            soft_deleted=joined[0].deleted_at is not None,
         )

@@ -112,6 +112,7 @@ def _mutable(gallery: Gallery) -> dict[str, Any]:
         "tags": dict(gallery.tags),
         "soft_delete_enabled": gallery.soft_delete_enabled,
         "soft_delete_retention_days": gallery.soft_delete_retention_days,
+        "soft_delete_grace_days": gallery.soft_delete_grace_days,
         "provisioning_state": gallery.provisioning_state,
     }
 
@@ -126,6 +127,7 @@ def _gallery_of(row: Row[Any]) -> Gallery:
         tags=row.tags,
         soft_delete_enabled=row.soft_delete_enabled,
         soft_delete_retention_days=row.soft_delete_retention_days,
+        soft_delete_grace_days=row.soft_delete_grace_days,
         created_at=row.created_at,
         provisioning_state=ProvisioningState(row.provisioning_state),
     )

@@ -129,6 +129,7 @@ galleries = Table(
     Column("tags", JSON, nullable=False),
     Column("soft_delete_enabled", Boolean, nullable=False),
     Column("soft_delete_retention_days", Integer, nullable=False),
+    Column("soft_delete_grace_days", Integer, nullable=False, server_default="0"),
     Column("created_at", UtcDateTime),
     *_provisioning_state(),
     UniqueConstraint("subscription_key", "name_key"),
@@ -193,6 +194,10 @@ versions = Table(
     Column("tags", JSON, nullable=False),
     *_provisioning_state(),
     Column("operation_id", Text),
+    Column("deleted_at", UtcDateTime),
+    Column("consumption_ends_at", UtcDateTime),
+    Column("hard_deletion_at", UtcDateTime, index=True),
+    Column("replica_counts_before", JSON(none_as_null=True)),
     UniqueConstraint("definition_id", "major", "minor", "patch"),
 )
 
@@ -273,8 +278,9 @@ place_packs = Table(
         "place_id",
         "pack_id",
         unique=True,
+        # PostgreSQL has the same condition by its migration: naming its dialect here would load it,
+        # and its drivers, into every start that needs SQLite alone (a tenth of the whole).
         sqlite_where=text(_live_packs()),
-        postgresql_where=text(_live_packs()),
     ),
     CheckConstraint("state <> 'present' OR proof_level IS NOT NULL", name="present_is_proven"),
 )

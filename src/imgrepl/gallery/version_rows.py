@@ -16,6 +16,7 @@ from imgrepl.model.gallery import (
     ProvisioningState,
     ReplicationMode,
     SafetyProfile,
+    SoftDeletion,
     TargetRegion,
     VersionDisk,
     VersionId,
@@ -49,6 +50,16 @@ def mutable_values_of(version: ImageVersion) -> dict[str, Any]:
         "safety": asdict(version.safety),
         "tags": dict(version.tags),
         "provisioning_state": version.provisioning_state,
+        **_deletion_values(version.deletion),
+    }
+
+
+def _deletion_values(deletion: SoftDeletion | None) -> dict[str, Any]:
+    return {
+        "deleted_at": deletion and deletion.deleted_at,
+        "consumption_ends_at": deletion and deletion.consumption_ends_at,
+        "hard_deletion_at": deletion and deletion.hard_deletion_at,
+        "replica_counts_before": deletion and dict(deletion.replica_counts),
     }
 
 
@@ -110,6 +121,18 @@ def _version_of(
         safety=SafetyProfile(**row.safety),
         tags=row.tags,
         provisioning_state=ProvisioningState(row.provisioning_state),
+        deletion=_deletion_of(row),
+    )
+
+
+def _deletion_of(row: Row[Any]) -> SoftDeletion | None:
+    if row.deleted_at is None:
+        return None
+    return SoftDeletion(
+        deleted_at=row.deleted_at,
+        consumption_ends_at=row.consumption_ends_at,
+        hard_deletion_at=row.hard_deletion_at,
+        replica_counts=row.replica_counts_before,
     )
 
 

@@ -96,6 +96,12 @@ def list_all(tx: Connection, *, include_staged: bool = False) -> list[ImageVersi
     return _listed(tx, sa.true(), include_staged=include_staged)
 
 
+def expired(tx: Connection, now: datetime) -> list[ImageVersion]:
+    """The versions in bins whose time there is over, the longest overdue first."""
+    due = _chosen().where(versions.c.hard_deletion_at <= now)
+    return list(version_rows.load(tx, tx.execute(due.order_by(versions.c.hard_deletion_at)).all()))
+
+
 def count(tx: Connection, subscription: str, location: str) -> int:
     """How many versions the subscription has in this region, staged ones included."""
     inside = versions.join(definitions, definitions.c.id == versions.c.definition_id).join(

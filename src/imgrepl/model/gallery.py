@@ -137,7 +137,11 @@ class VersionId:
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """A gallery; only `description`, `tags` and the soft-delete policy may change."""
+    """A gallery; only `description`, `tags` and the soft-delete policy may change.
+
+    A version in the bin can be used for the days of retention, and for the days of grace behind
+    them only be brought back.
+    """
 
     id: GalleryId
     incarnation: IncarnationId
@@ -147,6 +151,7 @@ class Gallery:
     tags: Mapping[str, str] = field(default_factory=dict)
     soft_delete_enabled: bool = False
     soft_delete_retention_days: int = 7
+    soft_delete_grace_days: int = 0
     created_at: datetime | None = None
     provisioning_state: ProvisioningState = ProvisioningState.SUCCEEDED
 
@@ -247,11 +252,24 @@ class SafetyProfile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoftDeletion:
+    """That a version lies in the bin, since when and for how long.
+
+    `replica_counts` are those of its regions before: what it gets back when it is brought back.
+    """
+
+    deleted_at: datetime
+    consumption_ends_at: datetime
+    hard_deletion_at: datetime
+    replica_counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageVersion:
     """A version: content that never changes, and a publishing profile that may.
 
     `committed` is whether its home record is durable: from then on its content is the version's for
-    good.
+    good. `deletion` is set while it lies in the bin: never `latest`, with one replica a region.
     """
 
     id: VersionId
@@ -270,6 +288,7 @@ class ImageVersion:
     safety: SafetyProfile = SafetyProfile()
     tags: Mapping[str, str] = field(default_factory=dict)
     provisioning_state: ProvisioningState = ProvisioningState.CREATING
+    deletion: SoftDeletion | None = None
 
     @property
     def content_ids(self) -> tuple[ContentId, ...]:

@@ -31,6 +31,7 @@ class Candidate:
     regions: Mapping[str, bool | None]
     completed: frozenset[str]
     deleting: bool = False
+    soft_deleted: bool = False
 
     @classmethod
     def of(cls, version: ImageVersion, completed: Iterable[str]) -> "Candidate":
@@ -41,12 +42,15 @@ class Candidate:
             regions={target.name: target.exclude_from_latest for target in version.target_regions},
             completed=frozenset(completed),
             deleting=version.provisioning_state is ProvisioningState.DELETING,
+            soft_deleted=version.deletion is not None,
         )
 
     def reason_against(self, region: str) -> str | None:
         """Why it is not eligible in this region, in words; None where it is."""
         if self.deleting:
             return "it is being deleted"
+        if self.soft_deleted:
+            return "it is soft-deleted"
         if region not in self.regions:
             return f"{region} is none of its target regions"
         if region not in self.completed:
