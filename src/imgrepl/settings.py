@@ -131,8 +131,9 @@ class Settings:
         Bound(5, 3600),
     )
     collect_grace_seconds: float = _setting(
-        "How long a pack that nothing names stays condemned before it is deleted.",
-        86_400.0,
+        "How long a pack that nothing names stays condemned before it is deleted. None is needed:"
+        " a commit checks that its packs are there.",
+        0.0,
         Bound(0, 31_536_000),
     )
     galleries_max: int = _setting("Galleries a subscription.", 100, Bound(1, 1_000_000))

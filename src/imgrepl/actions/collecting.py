@@ -5,7 +5,7 @@ from imgrepl.actions.context import Context
 from imgrepl.engine import collector
 from imgrepl.engine.collect_report import CollectReport
 from imgrepl.engine.lease import Lease
-from imgrepl.errors import ImgreplError, Interrupted
+from imgrepl.errors import ImgreplError, Interrupted, Invalid
 from imgrepl.gallery import activity, operations
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import OperationKind, OperationState
@@ -19,8 +19,14 @@ def collect(ctx: Context, *, dry_run: bool, grace_seconds: float = 0) -> Collect
     Without a grace that happens in one run: every step is checked again when it is taken. With
     `dry_run` it tells what it would do. A region that cannot be read whole loses nothing; its
     places say why, and `error` of the report is the first of those. Raises `Conflict`
-    (`OperationBusy`) while another process collects, and `Interrupted`.
+    (`OperationBusy`) while another process collects, `Invalid` (`OutOfRange`), and `Interrupted`.
     """
+    if grace_seconds < 0:
+        raise Invalid(
+            f"a grace of {grace_seconds:g} seconds is less than none",
+            code="OutOfRange",
+            hint="0 deletes at once what nothing names",
+        )
     if dry_run:
         return collector.rehearse(ctx.engine, grace_seconds=grace_seconds)
     operation_id = _operation(ctx, grace_seconds)

@@ -1,29 +1,51 @@
 """`imgrepl collect`: remove what nothing names."""
 
+from typing import Annotated
+
 from imgrepl.cli.answer import Answer
+from imgrepl.cli.collect_page import collect_page
 from imgrepl.cli.noun import lone_command
-from imgrepl.cli.options import DryRun
+from imgrepl.cli.options import DryRun, Yes, option
 from imgrepl.cli.run import Injected
 
 app = lone_command("collect")
 
 
 @app.default
-def collect(*, dry_run: DryRun = False, run: Injected) -> Answer:
+def collect(
+    *,
+    grace: Annotated[
+        float | None,
+        option(
+            "--grace",
+            text="Delete only what has been condemned for so long, or longer."
+            " Else the setting collect_grace_seconds.",
+            metavar="SECONDS",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    run: Injected,
+) -> Answer:
     """Remove stored bytes that no version names any more.
 
-    Packs are condemned first and deleted by a later run, once `collect_grace_seconds` have passed;
-    until then a publication may still take them back. An unreadable record or an incomplete
-    listing deletes nothing.
+    What the gallery index does not need and no record in any bucket names is condemned, looked at
+    again, and deleted. A region in which a record or a listing cannot be read loses nothing.
+    Publications that nobody goes on with are ended, and objects that the index does not know are
+    counted but never deleted.
 
     For example:
 
         imgrepl collect --dry-run
 
-    Exit codes: 0 done; 4 this index does not own the store; 6 a record cannot be read; 7 an
-    endpoint stayed away; 130 interrupted.
+    Exit codes: 0 done; 4 this index does not own the store, its server cannot keep others out, or
+    another process collects; 6 a record cannot be read; 7 an endpoint stayed away; 130 interrupted.
     """
     from imgrepl.actions import collecting
 
+    if not dry_run:
+        run.confirm("Delete what no version names any more, in all regions?", yes=yes)
+    seconds = run.settings.collect_grace_seconds if grace is None else grace
     with run.open() as ctx:
-        return Answer(collecting.collect(ctx, dry_run=dry_run))
+        report = collecting.collect(ctx, dry_run=dry_run, grace_seconds=seconds)
+        return Answer(report.as_json(), error=report.error, page=collect_page)
