@@ -147,10 +147,12 @@ def check_room(ctx: Context, tx: Connection, version: ImageVersion) -> None:
 
 
 def is_complete(ctx: Context, version_id: VersionId) -> bool:
-    """Whether every replica that the targets ask for is there."""
+    """Whether every replica that the targets ask for is there, and no operation is left to end."""
     with ctx.index.read() as tx:
         found = replicas.of_version(tx, version_id)
-    return all(replica.state is ReplicaState.COMPLETED for replica in found)
+        operation_id = rows.operation_of(tx, version_id)
+    done = all(replica.state is ReplicaState.COMPLETED for replica in found)
+    return done and operation_id is None
 
 
 def differences(existing: ImageVersion, wanted: ImageVersion, *, content: bool) -> list[str]:
