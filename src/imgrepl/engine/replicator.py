@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imgrepl.engine import places, resume, sealer
+from imgrepl.engine.bookkeeping import Bookkeeper
 from imgrepl.engine.context import Engine
 from imgrepl.engine.executor import PackMover
 from imgrepl.engine.fanout import Fanout, reason
@@ -109,7 +110,9 @@ def replicate(
     ]
     plan, by_id = plan_version(engine, version, parts, trusted)
     mover = PackMover(engine, lease.operation.id, by_id, plan.moves)
-    work = _RegionWork(engine, lease, version, parts, mover)
+    put_at_home = sum(by_id[place_id].region == version.location for place_id, _pack in trusted)
+    book = Bookkeeper(engine, version, put_at_home)
+    work = _RegionWork(engine, lease, version, parts, mover, book)
     fanout = Fanout(work, engine.options, engine.clock, engine.stop, mover.regions_of)
     with engine.index.begin() as tx:
         operations.assert_held(tx, lease.operation.id, lease.fence)
@@ -139,12 +142,14 @@ class _RegionWork:
         version: ImageVersion,
         parts: Sequence[RegionPart],
         mover: PackMover,
+        book: Bookkeeper,
     ) -> None:
         self._engine = engine
         self._lease = lease
         self._version = version
         self._parts = {part.region: part for part in parts}
         self._mover = mover
+        self._book = book
         self._reporters = {
             part.region: Reporter(engine, "replicate", part.region) for part in parts
         }
@@ -228,11 +233,15 @@ class _RegionWork:
                     proof=proof.level,
                     verified_at=proof.at,
                 )
+            was_complete = any(r.state is ReplicaState.COMPLETED for r in part.replicas)
+            self._book.note(tx, region, is_first=not was_complete)
         self._reporters[region].end("Completed")
 
     def failed(self, region: str, why: str) -> None:
         """The region's replicas say that they failed, and why."""
         self._write_replicas(self._parts[region], ReplicaState.FAILED, why)
+        with self._engine.index.begin() as tx:
+            self._book.note(tx, region, is_first=False)
         self._reporters[region].end("Failed", why)
 
     def _total_of(self, part: RegionPart, replica: Replica) -> int:

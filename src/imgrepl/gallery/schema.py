@@ -404,3 +404,21 @@ activity = Table(
     Column("outcome", Text, nullable=False),
     Column("detail", JSON, nullable=False),
 )
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("subscription", Text, nullable=False),
+    Column("group_name", Text, nullable=False),
+    Column("gallery", Text, nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("from_region", Text, nullable=False),
+    Column("to_region", Text, nullable=False),
+    Column("is_first", Boolean, nullable=False),
+    Column("egress_bytes", BigInteger, nullable=False),
+    Column("sent_bytes", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from imgrepl.errors import Conflict
 from imgrepl.gallery import identity
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision this program knows, oldest first; a test compares them with `migrations/`."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

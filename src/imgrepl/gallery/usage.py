@@ -1,6 +1,6 @@
 """Sums over versions, replicas and packs, for usage reports."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,7 @@ from imgrepl.gallery.schema import (
 )
 from imgrepl.model.gallery import GalleryId, VersionId, VersionName
 from imgrepl.model.ids import PackId
+from imgrepl.model.region import PlaceRole, StorageAccountType
 from imgrepl.model.replica import ReplicaState
 
 
@@ -30,15 +31,17 @@ from imgrepl.model.replica import ReplicaState
 class RegionShare:
     """What one committed version has in one region.
 
-    `packs` are those it names, each with its length times the places of the region that hold it.
+    `packs` are those it names, by the role of the region's places that hold them, each with its
+    length times those places.
     """
 
     version: VersionId
     region: str
+    storage_account_type: StorageAccountType
     provisioned_bytes: int
     occupied_bytes: int
     replicas_completed: int
-    packs: dict[PackId, int]
+    packs: dict[tuple[PlaceRole, PackId], int]
 
 
 def shares(tx: Connection, gallery: GalleryId | None = None) -> list[RegionShare]:
@@ -54,6 +57,7 @@ def shares(tx: Connection, gallery: GalleryId | None = None) -> list[RegionShare
         RegionShare(
             version=_version_id(row),
             region=row.region,
+            storage_account_type=StorageAccountType(row.storage_account_type),
             provisioned_bytes=row.provisioned or 0,
             occupied_bytes=row.occupied or 0,
             replicas_completed=row.completed,
@@ -65,8 +69,16 @@ def shares(tx: Connection, gallery: GalleryId | None = None) -> list[RegionShare
 
 def stored_bytes(of: Iterable[RegionShare]) -> int:
     """What their packs take, each counted once a region, however many versions name it."""
-    found = {(share.region, pack): size for share in of for pack, size in share.packs.items()}
-    return sum(found.values())
+    return sum(stored_bytes_by_role(of).values())
+
+
+def stored_bytes_by_role(of: Iterable[RegionShare]) -> Counter[tuple[str, PlaceRole]]:
+    """The same by region and by the role of the places."""
+    found = {(share.region, *pack): size for share in of for pack, size in share.packs.items()}
+    total = Counter[tuple[str, PlaceRole]]()
+    for (region, role, _pack), size in found.items():
+        total[region, role] += size
+    return total
 
 
 def _replicas_by_region(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -89,7 +101,8 @@ def _replicas_by_region(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
         versions.c.minor,
         versions.c.patch,
     )
-    keys = (versions.c.id, *names, replicas.c.region, disks.c.provisioned, disks.c.occupied)
+    kept = (replicas.c.region, replicas.c.storage_account_type)
+    keys = (versions.c.id, *names, *kept, disks.c.provisioned, disks.c.occupied)
     return (
         sa.select(*keys, sa.func.sum(completed).label("completed"))
         .join_from(versions, definitions, definitions.c.id == versions.c.definition_id)
@@ -104,9 +117,10 @@ def _replicas_by_region(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 def _packs_held(
     tx: Connection, within: sa.ColumnElement[bool]
-) -> defaultdict[tuple[int, str], dict[PackId, int]]:
+) -> defaultdict[tuple[int, str], dict[tuple[PlaceRole, PackId], int]]:
     size = sa.func.count(place_packs.c.place_id.distinct()) * packs.c.pack_bytes
-    keys = (versions.c.id, places.c.region, packs.c.pack_id, packs.c.pack_bytes)
+    where = (places.c.region, places.c.role)
+    keys = (versions.c.id, *where, packs.c.pack_id, packs.c.pack_bytes)
     chosen = (
         sa.select(*keys, size.label("held_bytes"))
         .join_from(versions, definitions, definitions.c.id == versions.c.definition_id)
@@ -119,9 +133,10 @@ def _packs_held(
         .where(versions.c.committed, place_packs.c.state == PRESENT, within)
         .group_by(*keys)
     )
-    found: defaultdict[tuple[int, str], dict[PackId, int]] = defaultdict(dict)
+    found: defaultdict[tuple[int, str], dict[tuple[PlaceRole, PackId], int]] = defaultdict(dict)
     for row in tx.execute(chosen):
-        found[row.id, row.region][PackId(row.pack_id)] = row.held_bytes
+        pack = (PlaceRole(row.role), PackId(row.pack_id))
+        found[row.id, row.region][pack] = row.held_bytes
     return found
 
 

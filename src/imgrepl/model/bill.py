@@ -2,8 +2,7 @@
 
 Azure's rules. A replica is billed on the non-zero bytes of its version, whatever is really stored;
 the first replica of a version in another region than its home is also billed as traffic out of the
-home region, further replicas are not. Amounts
-keep their 28 digits until they are shown.
+home region, further replicas are not. Amounts keep 28 digits until they are shown.
 """
 
 from calendar import monthrange
