@@ -25,7 +25,7 @@ from imgrepl.actions.version_requests import (
     UpdateVersion,
     VersionView,
 )
-from imgrepl.assembly import open_app
+from imgrepl.assembly.app import open_app
 from imgrepl.gallery import versions as version_rows
 from imgrepl.model.events import EventSink, silent
 from imgrepl.model.gallery import Gallery, VersionId, VersionName

@@ -16,6 +16,7 @@ from imgrepl.actions import (
     rehearsing,
     targets,
     versions,
+    waiting,
 )
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest, absolute
@@ -23,7 +24,7 @@ from imgrepl.actions.version_requests import CreateVersion, VersionView
 from imgrepl.errors import Conflict, Invalid
 from imgrepl.gallery import definitions, galleries, operations, regions, replicas
 from imgrepl.gallery import versions as rows
-from imgrepl.model import rules
+from imgrepl.model import rules, soft_deletion
 from imgrepl.model.gallery import ImageVersion, VersionDisk
 from imgrepl.model.ids import IncarnationId, OperationId
 from imgrepl.model.operation import OperationKind
@@ -55,6 +56,7 @@ def create(
     if estimate:
         return rehearsing.estimate(ctx, wanted, disks)
     if existing is not None and existing.committed:
+        soft_deletion.check_active(existing)
         return _again(ctx, existing, wanted, disks, wait=wait, dry_run=dry_run)
     if dry_run:
         return rehearsing.rehearse(ctx, wanted, disks)
@@ -109,10 +111,10 @@ def _wanted(
         incarnation=IncarnationId(uuid.uuid4().hex),
         revision=0,
         location=home,
-        target_regions=chosen,
+        target_regions=targets.with_exclusions(chosen, request.exclude_from_latest_in),
         replica_count=count,
         storage_account_type=kind,
-        disks=_staged_disks(tx, disks),
+        disks=_staged_disks(ctx, tx, disks),
         exclude_from_latest=request.exclude_from_latest,
         end_of_life_date=rules.check_end_of_life(request.end_of_life_date, ctx.clock.now()),
         safety=request.safety,
@@ -120,7 +122,9 @@ def _wanted(
     )
 
 
-def _staged_disks(tx: Connection, disks: Sequence[DiskRequest]) -> tuple[VersionDisk, ...]:
+def _staged_disks(
+    ctx: Context, tx: Connection, disks: Sequence[DiskRequest]
+) -> tuple[VersionDisk, ...]:
     from_version = [disk for disk in disks if disk.source.startswith(VERSION_SCHEME)]
     if not from_version:
         return tuple(VersionDisk(lun=disk.lun, source=disk.source) for disk in disks)
@@ -131,7 +135,8 @@ def _staged_disks(tx: Connection, disks: Sequence[DiskRequest]) -> tuple[Version
         )
     reference = disks[0].source
     definition, name = parse_version_reference(reference.removeprefix(VERSION_SCHEME))
-    source = versions.resolve_name(tx, definition, name, None)
+    source = rows.get(tx, versions.resolve_name(tx, definition, name, None))
+    soft_deletion.check_usable(source, ctx.clock.now())
     return tuple(
         VersionDisk(
             lun=disk.lun,
@@ -144,7 +149,7 @@ def _staged_disks(tx: Connection, disks: Sequence[DiskRequest]) -> tuple[Version
             chunks=disk.chunks,
             sha256=disk.sha256,
         )
-        for disk in rows.get(tx, source).disks
+        for disk in source.disks
     )
 
 
@@ -216,7 +221,7 @@ def _again(
             code="VersionExists",
             target=str(existing.id),
             details=differing,
-            hint=versions.update_command(wanted),
+            hint=versions.update_command(existing, wanted),
         )
     if dry_run or versions.is_complete(ctx, existing.id):
         return versions.view(ctx, existing.id)
@@ -236,5 +241,5 @@ def _run(
         case _:
             done = publishing.run(ctx, operation_id, content_only=True)
             ctx.spawn(operation_id)
-            following.wait(ctx, wanted.id, wait)
+            waiting.wait(ctx, wanted.id, wait)
             return versions.view(ctx, wanted.id, transfer=done.transfer, operation=operation_id)

@@ -1,25 +1,21 @@
-"""Goes on with a version, or waits until it is where somebody wants it."""
+"""Goes on with a version where it was left."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import publishing, versions
+from imgrepl.actions import publishing, versions, waiting
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.engine.owner import is_gone
-from imgrepl.engine.stopping import check_stop
-from imgrepl.errors import Conflict, Invalid, Unavailable
-from imgrepl.gallery import operations, replicas
+from imgrepl.errors import Conflict, Invalid
+from imgrepl.gallery import operations
 from imgrepl.gallery import versions as rows
 from imgrepl.model.gallery import ImageVersion, VersionId
 from imgrepl.model.ids import OperationId
-from imgrepl.model.operation import OperationKind, OperationState
+from imgrepl.model.operation import OperationKind
 from imgrepl.model.region import normal_region_name
-from imgrepl.model.replica import ReplicaState, region_statuses
 from imgrepl.model.waiting import WAIT_FOR_ALL, Milestone, WaitFor
-
-_POLL_SECONDS = 0.5
 
 
 def retry(
@@ -75,63 +71,5 @@ def go_on(
         return versions.view(ctx, version_id, transfer=done.transfer, operation=operation_id)
     ctx.spawn(operation_id)
     if wait.milestone is not Milestone.NONE:
-        _wait(ctx, version_id, wait, None)
+        waiting.wait(ctx, version_id, wait)
     return versions.view(ctx, version_id, operation=operation_id)
-
-
-def wait(
-    ctx: Context, version_id: VersionId, until: WaitFor, timeout_seconds: float | None = None
-) -> VersionView:
-    """Returns once the version has reached a milestone, or cannot reach it any more.
-
-    Raises `Unavailable` (`WaitTimedOut`) after `timeout_seconds`, and (`OperationStalled`) when
-    nobody works on it.
-    """
-    _wait(ctx, version_id, until, timeout_seconds)
-    return versions.view(ctx, version_id)
-
-
-def _wait(
-    ctx: Context, version_id: VersionId, until: WaitFor, timeout_seconds: float | None
-) -> None:
-    give_up_at = None if timeout_seconds is None else ctx.clock.monotonic() + timeout_seconds
-    while not _reached(ctx, version_id, until):
-        check_stop(ctx.engine.stop)
-        if give_up_at is not None and ctx.clock.monotonic() >= give_up_at:
-            raise Unavailable(
-                f"{version_id} did not reach {until} within {timeout_seconds:g} s",
-                code="WaitTimedOut",
-                target=str(version_id),
-                hint="it goes on; wait again, or look with `imgrepl image-version status`",
-            )
-        ctx.clock.sleep(_POLL_SECONDS)
-
-
-def _reached(ctx: Context, version_id: VersionId, until: WaitFor) -> bool:
-    with ctx.index.read() as tx:
-        version = rows.get(tx, version_id)
-        statuses = region_statuses(replicas.of_version(tx, version_id))
-        operation_id = rows.operation_of(tx, version_id)
-        operation = operations.get(tx, operation_id) if operation_id is not None else None
-    states = {status.region: status.state for status in statuses}
-    completed = {name for name, state in states.items() if state is ReplicaState.COMPLETED}
-    reached = {
-        Milestone.NONE: True,
-        Milestone.SOURCE: version.committed,
-        Milestone.ANY: bool(completed),
-        Milestone.REGION: until.region in completed,
-        Milestone.ALL: len(completed) == len(states),
-    }[until.milestone]
-    if reached or operation is None:
-        return True
-    stalled = operation.state is OperationState.STALLED or (
-        operation.owner is not None and is_gone(operation.owner)
-    )
-    if stalled:
-        raise Unavailable(
-            f"nobody works on {version_id} any more: operation {operation.id} is stalled",
-            code="OperationStalled",
-            target=str(version_id),
-            hint=f"`imgrepl operation run {operation.id}` takes it up",
-        )
-    return False

@@ -1,6 +1,5 @@
 """What a user does with operations that are there already."""
 
-from imgrepl.actions import publishing
 from imgrepl.actions.context import Context
 from imgrepl.errors import Invalid
 from imgrepl.gallery import activity, operations
@@ -41,6 +40,8 @@ def run(ctx: Context, operation_id: OperationId) -> Operation:
     `Invalid` (`OperationNotResumable`) for one that is simply asked again; and what the work itself
     raises.
     """
+    from imgrepl.actions import publishing
+
     operation = show(ctx, operation_id)
     if operation.kind is not OperationKind.PUBLISH:
         raise Invalid(

@@ -2,10 +2,10 @@
 
 The one place where these actions reach a bucket. The index has the change already: a region that
 cannot be reached is told of in a notice and gets the record with the next operation there.
+The engine's records are loaded when one is written: looking at a gallery needs none.
 """
 
 from imgrepl.actions.context import Context
-from imgrepl.engine import records
 from imgrepl.gallery import place_records, places
 from imgrepl.model.gallery import Gallery, ImageDefinition, ImageVersion
 
@@ -14,11 +14,15 @@ Resource = Gallery | ImageDefinition | ImageVersion
 
 def publish(ctx: Context, resource: Resource) -> None:
     """Writes its record in its home region and wherever an earlier revision is."""
+    from imgrepl.engine import records
+
     records.spread(ctx.engine, records.entry_of(resource), regions_of(ctx, resource))
 
 
 def bury(ctx: Context, resource: Resource, revision: int) -> None:
     """Writes its tombstone wherever a record of it is."""
+    from imgrepl.engine import records
+
     entry = records.tombstone_of(resource, revision)
     records.spread(ctx.engine, entry, regions_of(ctx, resource))
 

@@ -58,7 +58,8 @@ def inspect(
     on stdout.
     """
     from imgrepl.actions import images
-    from imgrepl.assembly import limits_of, source_opener
+    from imgrepl.assembly.bounds import limits_of
+    from imgrepl.assembly.stores import source_opener
     from imgrepl.disks.options import OpenOptions
 
     how = reading or ReadingOptions()

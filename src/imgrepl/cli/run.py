@@ -56,7 +56,7 @@ class Run:
     @contextmanager
     def open(self) -> Iterator["Context"]:
         """The wired objects that actions take; a first Ctrl-C inside asks them to stop."""
-        from imgrepl.assembly import open_app
+        from imgrepl.assembly.app import open_app
 
         with (
             self.interrupts.cooperative() as stop,

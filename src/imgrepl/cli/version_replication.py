@@ -46,11 +46,11 @@ def wait(*, options: WaitCommandOptions, run: Injected) -> Answer:
     Exit codes: 0 reached; 3 no such version; 7 not reached in time, or every region failed; 8
     some regions are complete and some failed; 130 interrupted.
     """
-    from imgrepl.actions import following
+    from imgrepl.actions import waiting
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        view = following.wait(
+        view = waiting.wait(
             ctx,
             options.version_id,
             WaitFor.parse(options.wait_for),

@@ -3,10 +3,9 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imgrepl.clock import Clock
-from imgrepl.engine.dedup_cache import DedupCache
 from imgrepl.engine.options import EngineOptions
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.model.capabilities import Capabilities
@@ -16,6 +15,9 @@ from imgrepl.model.ids import PlaceId
 from imgrepl.model.region import Endpoint, Place
 from imgrepl.model.transfer import RegionTransfer
 from imgrepl.store.protocols import Store
+
+if TYPE_CHECKING:
+    from imgrepl.engine.dedup_cache import DedupCache  # loads numpy
 
 
 class Stores(Protocol):
@@ -46,7 +48,7 @@ class Engine:
     clock: Clock
     options: EngineOptions
     domain: DedupDomain
-    open_cache: Callable[[], DedupCache]
+    open_cache: Callable[[], "DedupCache"]
     events: EventSink
     stop: threading.Event
     prepared: set[PlaceId] = field(default_factory=set)

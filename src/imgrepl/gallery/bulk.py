@@ -5,7 +5,6 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
 
 IN_LIST_MAX = 500
 """Values in one IN list: SQLite before 3.32 takes 999 parameters a statement."""
@@ -24,5 +23,9 @@ def insert_missing(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any
     """Inserts those of `rows` whose key is not there yet, and leaves the others as they are."""
     if not rows:
         return
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    tx.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+    insert: Any
+    if tx.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert
+    tx.execute(insert(table).on_conflict_do_nothing(), rows)

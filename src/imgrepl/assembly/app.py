@@ -1,0 +1,77 @@
+"""One process's wiring."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgrepl.actions.context import Context
+from imgrepl.assembly.bounds import engine_options, limits_of
+from imgrepl.assembly.stores import PlaceStores, StoppableClock
+from imgrepl.assembly.workers import spawn_worker
+from imgrepl.clock import SystemClock
+from imgrepl.engine.context import Engine
+from imgrepl.gallery.database import GalleryIndex
+from imgrepl.model.events import EventSink
+from imgrepl.settings import Settings
+
+if TYPE_CHECKING:
+    from imgrepl.engine.dedup_cache import DedupCache
+
+_CACHE_MEMORY_BYTES = 48 << 20
+
+
+@dataclass(frozen=True)
+class App:
+    """One process's wiring."""
+
+    ctx: Context
+
+
+@contextmanager
+def open_app(settings: Settings, events: EventSink, stop: threading.Event) -> Iterator[App]:
+    """Opens the index and wires everything to it; closes it all at the end."""
+    clock = SystemClock()
+    index = GalleryIndex.open(settings.index, clock=clock)
+    stores = PlaceStores(settings, StoppableClock(stop))
+    try:
+        identity = index.identity
+        engine = Engine(
+            index=index,
+            stores=stores,
+            clock=clock,
+            options=engine_options(settings),
+            domain=identity.domain,
+            open_cache=lambda: _dedup_cache(settings.cache_dir, identity.store_id),
+            events=events,
+            stop=stop,
+        )
+        yield App(
+            Context(
+                engine=engine,
+                limits=limits_of(settings),
+                principal=_principal(),
+                state_dir=settings.state_dir,
+                open_source=stores.open_source,
+                spawn=lambda operation_id: spawn_worker(settings, operation_id),
+            )
+        )
+    finally:
+        stores.close()
+        index.close()
+
+
+def _dedup_cache(cache_dir: Path, store_id: str) -> "DedupCache":
+    from imgrepl.engine.dedup_cache import DedupCache
+
+    return DedupCache(cache_dir / "dedup" / store_id, memory_bytes_max=_CACHE_MEMORY_BYTES)
+
+
+def _principal() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return "unknown"

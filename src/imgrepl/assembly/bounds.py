@@ -1,0 +1,29 @@
+"""The bounds of the engine and of the gallery, out of settings."""
+
+from imgrepl.engine.options import EngineOptions
+from imgrepl.model.limits import Limits
+from imgrepl.settings import Settings
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """The engine's bounds, as set."""
+    return EngineOptions(
+        workers=settings.workers,
+        zstd_level=settings.zstd_level,
+        uploads_in_flight=settings.uploads_in_flight,
+        region_uploads=settings.region_uploads,
+        downloads_in_flight=settings.downloads_in_flight,
+        transfer_budget_bytes=settings.transfer_budget_bytes,
+        lease_seconds=settings.lease_seconds,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The gallery's limits, as set."""
+    return Limits(
+        galleries_max=settings.galleries_max,
+        definitions_max=settings.definitions_max,
+        versions_max=settings.versions_max,
+        replicas_max=settings.replicas_max,
+        disk_bytes_max=settings.disk_bytes_max,
+    )

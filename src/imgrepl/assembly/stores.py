@@ -1,0 +1,133 @@
+"""The stores of all places: retried, throttled and metered, made when first asked for."""
+
+import threading
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from imgrepl.assembly.meters import RegionMeter
+from imgrepl.clock import SystemClock
+from imgrepl.disks.disk import ByteSource
+from imgrepl.engine.stopping import check_stop
+from imgrepl.errors import Invalid
+from imgrepl.model.capabilities import Capabilities
+from imgrepl.model.ids import PlaceId
+from imgrepl.model.region import Endpoint, Place
+from imgrepl.model.transfer import RegionTransfer
+from imgrepl.settings import Settings
+from imgrepl.store.credentials import S3Clients
+from imgrepl.store.metered import MeteredStore
+from imgrepl.store.opening import open_store
+from imgrepl.store.options import StoreOptions
+from imgrepl.store.protocols import Store
+from imgrepl.store.throttled import Bucket, Throttle, ThrottledStore
+
+
+def source_opener(settings: Settings, stop: threading.Event) -> Callable[[str], ByteSource]:
+    """What opens files and objects where no gallery index is needed."""
+    return PlaceStores(settings, StoppableClock(stop)).open_source
+
+
+class StoppableClock(SystemClock):
+    """The system's clocks, whose waits end with `Interrupted` when the user asks to stop."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def sleep(self, seconds: float) -> None:
+        self._stop.wait(seconds)
+        check_stop(self._stop)
+
+
+class PlaceStores:
+    """The stores of all places: retried, throttled and metered, one per place and process."""
+
+    def __init__(self, settings: Settings, clock: SystemClock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._options = StoreOptions(
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+            read_timeout_seconds=settings.read_timeout_seconds,
+        )
+        self._clients = S3Clients(settings.environ, self._options)
+        self._stores: dict[PlaceId, Store] = {}
+        self._meters: dict[str, RegionMeter] = {}
+        self._capabilities: dict[str, Capabilities] = {}
+        self._lock = threading.Lock()
+        rate = settings.throttle_bytes_per_second
+        self._throttle = _throttle(rate, self._clock) if rate else None
+
+    def of(self, place: Place) -> Store:
+        """The store of `place`."""
+        with self._lock:
+            store = self._stores.get(place.id)
+            if store is None:
+                meter = self._meters.setdefault(place.region, RegionMeter(self._clock))
+                store = self._stores[place.id] = self._wired(place.endpoint, meter)
+            return store
+
+    def probe(self, place: Place) -> Capabilities:
+        """What the place's server can do; asked once per server and process."""
+        server = place.endpoint.server
+        if server not in self._capabilities:
+            from imgrepl.store.probe import probe
+
+            self._capabilities[server] = probe(self.of(place), "probe")
+        return self._capabilities[server]
+
+    def create_bucket(self, endpoint: Endpoint) -> None:
+        """Makes the bucket or directory of an endpoint, where it is missing."""
+        from imgrepl.store.buckets import create_bucket
+
+        create_bucket(endpoint, clients=self._clients, clock=self._clock)
+
+    def moved(self) -> tuple[RegionTransfer, ...]:
+        """What went to and from each region."""
+        with self._lock:
+            return tuple(meter.transfer(region) for region, meter in self._meters.items())
+
+    def open_source(self, name: str) -> ByteSource:
+        """A file, a device, or `s3://BUCKET/KEY` with the environment's credentials."""
+        from imgrepl.disks.source import open_source
+        from imgrepl.engine.object_source import ObjectSource
+
+        if not name.startswith("s3://"):
+            return open_source(name)
+        parts = urlsplit(name)
+        key = parts.path.lstrip("/")
+        if not parts.netloc or not key:
+            raise Invalid(
+                f"{name!r} names no object: s3://BUCKET/KEY", code="InvalidSource", target=name
+            )
+        endpoint = Endpoint(
+            url=f"s3://{parts.netloc}",
+            endpoint_url=self._settings.environ.get("AWS_ENDPOINT_URL"),
+        )
+        return ObjectSource(self._wired(endpoint, RegionMeter(self._clock)), key, name)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._clients.close()
+
+    def _wired(self, endpoint: Endpoint, meter: RegionMeter) -> Store:
+        from imgrepl.store.retrying import RetryingStore, RetryPolicy
+
+        bare = open_store(
+            endpoint,
+            environment=self._settings.environ,
+            options=self._options,
+            clients=self._clients,
+        )
+        store: Store = MeteredStore(bare, meter)
+        if self._throttle is not None:
+            store = ThrottledStore(store, self._throttle)
+        policy = RetryPolicy(deadline_seconds=self._settings.retry_deadline_seconds)
+        return RetryingStore(store, policy, self._clock)
+
+
+def _throttle(bytes_per_second: int, clock: SystemClock) -> Throttle:
+    """One bound for all places together, each way."""
+    burst = bytes_per_second
+    return Throttle(
+        sent_bytes=Bucket(bytes_per_second, burst, clock),
+        received_bytes=Bucket(bytes_per_second, burst, clock),
+    )
