@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from imgrepl.disks.disk import Extent
-from imgrepl.errors import Conflict, Invalid
+from imgrepl.errors import Conflict, Corrupt, Invalid, NotFound
 from imgrepl.store.protocols import Reads
 
 _BLOCK_BYTES = 8 << 20
@@ -28,7 +28,10 @@ class ObjectSource:
         self._lock = threading.Lock()
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fills `buffer` from `offset`. Raises `Invalid` (`ImageTruncated`) behind the end."""
+        """Fills `buffer` from `offset`.
+
+        Raises `Invalid` (`ImageTruncated`) behind the end, `Conflict` (`SourceChanged`).
+        """
         if offset + len(buffer) > self.size_bytes:
             raise Invalid(
                 f"{self.name} has {self.size_bytes} bytes; {offset + len(buffer)} are needed",
@@ -48,15 +51,13 @@ class ObjectSource:
             yield Extent(offset, length)
 
     def check_unchanged(self) -> None:
-        """Raises `Conflict` (`SourceChanged`) when size or ETag are not what they were."""
-        now = self._store.head(self._key)
+        """Raises `Conflict` (`SourceChanged`) when it is gone, or size or ETag are others."""
+        try:
+            now = self._store.head(self._key)
+        except NotFound as error:
+            raise self._changed() from error
         if (now.size_bytes, now.etag) != (self._info.size_bytes, self._info.etag):
-            raise Conflict(
-                f"{self.name} changed while it was read",
-                code="SourceChanged",
-                target=self.name,
-                hint="publish a copy that nobody writes to",
-            )
+            raise self._changed()
 
     def close(self) -> None:
         """Forgets the blocks."""
@@ -68,11 +69,24 @@ class ObjectSource:
             if block is None:
                 start = number * _BLOCK_BYTES
                 length = min(_BLOCK_BYTES, self.size_bytes - start)
-                block = self._blocks[number] = self._store.get(
-                    self._key, offset=start, length=length
-                )
+                block = self._blocks[number] = self._get(start, length)
                 if len(self._blocks) > _BLOCKS_KEPT:
                     self._blocks.popitem(last=False)
             else:
                 self._blocks.move_to_end(number)
             return block
+
+    def _get(self, start: int, length: int) -> bytes:
+        try:
+            return self._store.get(self._key, offset=start, length=length)
+        except (Corrupt, NotFound):
+            self.check_unchanged()  # one that was replaced is no damaged one
+            raise
+
+    def _changed(self) -> Conflict:
+        return Conflict(
+            f"{self.name} changed while it was read",
+            code="SourceChanged",
+            target=self.name,
+            hint="publish a copy that nobody writes to",
+        )
