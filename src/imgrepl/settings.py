@@ -202,6 +202,21 @@ def process_environment() -> Mapping[str, str]:
     return MappingProxyType(dict(os.environ))
 
 
+def as_variables(settings: Settings) -> dict[str, str]:
+    """The environment in which a process without flags has exactly these settings.
+
+    Their own `environ`, with every setting stated and no settings file named.
+    """
+    stated = {spec.name: getattr(settings, spec.name) for spec in setting_fields()}
+    hidden = {CONFIG_VARIABLE, *(VARIABLE_PREFIX + name.upper() for name in stated)}
+    kept = {name: value for name, value in settings.environ.items() if name not in hidden}
+    return kept | {
+        VARIABLE_PREFIX + name.upper(): str(value)
+        for name, value in stated.items()
+        if value is not None
+    }
+
+
 class Given(NamedTuple):
     """A value that somebody set; `origin` says where, for messages and for `config show`."""
 

@@ -1,11 +1,12 @@
 """Settings: who wins, what is refused, and that every one is documented."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from imgrepl.errors import NotFound, UsageError
-from imgrepl.settings import Given, documented_settings, load, setting_fields
+from imgrepl.settings import Given, as_variables, documented_settings, load, setting_fields
 
 HOME = {"HOME": "/home/golden"}
 
@@ -112,3 +113,22 @@ def test_every_setting_has_a_doc_line_and_every_number_its_bounds() -> None:
     for spec, doc in zip(setting_fields(), documented_settings(), strict=True):
         assert doc.doc.endswith("."), spec.name
         assert doc.bound or spec.type not in (int, float), spec.name
+
+
+def test_a_process_that_is_handed_our_variables_has_our_settings(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.toml", 'zstd_level = 5\noutput = "yaml"\n')
+    environ = HOME | {"IMGREPL_CONFIG": file, "IMGREPL_WORKERS": "3", "EAST_SECRET_ACCESS_KEY": "s"}
+    flags = [Given("index", "postgresql://me:hunter2@db/imgrepl", "--index")]
+    ours = load(flags, environ).settings
+
+    handed = as_variables(ours)
+
+    assert load([], handed).settings == ours
+    assert handed["EAST_SECRET_ACCESS_KEY"] == "s"
+    assert "IMGREPL_CONFIG" not in handed
+
+
+def test_a_setting_that_we_unset_is_unset_for_a_process_that_we_start() -> None:
+    ours = load([], HOME | {"IMGREPL_OUTPUT": "yaml"}).settings
+
+    assert "IMGREPL_OUTPUT" not in as_variables(replace(ours, output=None))
