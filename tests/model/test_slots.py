@@ -1,6 +1,7 @@
 """Ranges of slots behave like the sets of numbers that they stand for."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ def numbers(ranges: Iterable[SlotRange]) -> set[int]:
 
 
 def is_in_order_and_apart(ranges: tuple[SlotRange, ...]) -> bool:
-    pairs = zip(ranges, ranges[1:], strict=False)
+    pairs = pairwise(ranges)
     return all(one.slots > 0 for one in ranges) and all(a.end < b.first_slot for a, b in pairs)
 
 

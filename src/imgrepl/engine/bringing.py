@@ -5,14 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from imgrepl.engine.context import Engine
 from imgrepl.engine.executor import PackMover
+from imgrepl.engine.frame_mover import FrameMover
 from imgrepl.engine.lease import Lease
 from imgrepl.engine.planner import PACK_LOST, plan_replication
 from imgrepl.engine.stopping import check_stop
+from imgrepl.engine.surveying import survey
 from imgrepl.errors import Corrupt, NotFound
-from imgrepl.gallery import contents, packs
+from imgrepl.gallery import contents, moved, packs
 from imgrepl.gallery import places as place_rows
 from imgrepl.model.ids import ContentId
-from imgrepl.model.plan import PackMove
+from imgrepl.model.plan import FramesMove, Move
 from imgrepl.model.region import Place
 
 
@@ -35,22 +37,29 @@ def bring(engine: Engine, lease: Lease, content_ids: Sequence[ContentId], home: 
 
 def _bring(engine: Engine, lease: Lease, content_ids: Sequence[ContentId], home: Place) -> None:
     with engine.index.begin() as tx:
-        needed = contents.packs_of(tx, content_ids)
-        packs.pin_present(tx, lease.operation.id, home.id, needed)
-        sizes = contents.pack_bytes_of(tx, needed)
+        moved.pin(tx, lease.operation.id, home.id, content_ids)
+        missing = moved.lacking(tx, home.id, content_ids)
+        lacking = [pack_id for pack_id in contents.packs_of(tx, content_ids) if pack_id in missing]
+        sizes = contents.pack_bytes_of(tx, lacking)
         by_id = {place.id: place for place in place_rows.list_all(tx)}
-        holders = packs.holders(tx, needed)
+        holders = packs.holders(tx, lacking)
     having = {p: [by_id[row.place_id] for row in rows] for p, rows in holders.items()}
-    plan = plan_replication(sizes, [home], having, home_region=home.region)
+    needs = survey(engine, content_ids, [home], home_region=home.region)
+    wanted = {pack_id: sizes[pack_id] for pack_id in lacking}
+    plan = plan_replication(wanted, [home], having, home_region=home.region, needs=needs)
     mover = PackMover(engine, lease.operation.id, by_id, plan.moves)
+    frame_mover = FrameMover(engine, lease.operation.id, by_id, content_ids)
 
-    def move_one(move: PackMove) -> None:
+    def move_one(move: Move) -> None:
         check_stop(engine.stop)
+        if isinstance(move, FramesMove):
+            frame_mover.deliver(home.region, move, frame_mover.read(move))
+            return
         body = mover.read(move) if move.read_from is not None else None
         mover.deliver(home.region, move, body)
 
     try:
         with ThreadPoolExecutor(engine.options.region_uploads, "bring") as pool:
-            list(pool.map(move_one, plan.moves))
+            list(pool.map(move_one, plan.all_moves))
     finally:
         mover.confirm(home.region)

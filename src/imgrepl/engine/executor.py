@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from imgrepl.engine.context import Engine
 from imgrepl.engine.intents import IntentBook
 from imgrepl.engine.pack_reading import pack_key_in, read_whole_pack
+from imgrepl.engine.server_copy import copy_pack
 from imgrepl.engine.uploads import put_pack
-from imgrepl.errors import Corrupt, Invalid, NotFound
 from imgrepl.gallery import packs
 from imgrepl.gallery.packs import PlacePack
 from imgrepl.layout import keys
 from imgrepl.model.ids import OperationId, PackId, PlaceId
-from imgrepl.model.plan import PackMove
+from imgrepl.model.plan import Move, PackMove
 from imgrepl.model.proof import ProofLevel
 from imgrepl.model.region import Place
 from imgrepl.store.protocols import Store
@@ -49,7 +49,7 @@ class PackMover:
             region: IntentBook(engine, operation_id, rows) for region, rows in wanted.items()
         }
 
-    def regions_of(self, move: PackMove) -> list[str]:
+    def regions_of(self, move: Move) -> list[str]:
         """The regions that receive something in `move`."""
         return list(dict.fromkeys(self._places[target].region for target in move.targets()))
 
@@ -100,29 +100,14 @@ class PackMover:
     def _server_copy(
         self, move: PackMove, source: PlaceId, target: PlaceId, row: PlacePack
     ) -> ProofLevel | None:
-        """Has the server copy the pack.
-
-        None where it cannot, or the copy is not what it should be.
-        """
         source_store, target_store = self._store(source), self._store(target)
-        if not target_store.can_copy_from(source_store):
-            return None
-        source_key = self._key_in(source, move.pack_id)
-        try:
-            info = target_store.copy_from(
-                source_store, source_key, keys.pack_key(move.pack_id, row.generation)
-            )
-        except (Invalid, NotFound):
-            return None
-        if info.size_bytes != move.pack_bytes:
-            return None
-        if info.sha256 is not None and info.sha256 != bytes.fromhex(move.pack_id):
-            raise Corrupt(
-                f"{target_store.url} states another checksum for its copy of pack {move.pack_id}",
-                code="PackDamaged",
-                target=move.pack_id,
-            )
-        return ProofLevel.SIZE
+        return copy_pack(
+            source_store,
+            self._key_in(source, move.pack_id),
+            target_store,
+            keys.pack_key(move.pack_id, row.generation),
+            (move.pack_id, move.pack_bytes),
+        )
 
     def _key_in(self, place_id: PlaceId, pack_id: PackId) -> str:
         book = self._books.get(self._places[place_id].region)

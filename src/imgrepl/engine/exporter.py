@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from imgrepl.engine.context import Engine
-from imgrepl.engine.fetching import Fetched, chunks_of, from_first, with_pack
+from imgrepl.engine.fetching import Fetched, chunks_of, from_first, slots_of, with_pack
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import NotFound
 from imgrepl.gallery import contents
@@ -97,7 +97,7 @@ def _export_pack(
     return with_pack(
         engine,
         use,
-        runs,
+        slots_of(runs),
         sources,
         lambda fetched: _write_runs(engine, fetched, runs, writer, manifest.size_bytes),
     )

@@ -14,27 +14,30 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from imgrepl.clock import Clock
 from imgrepl.engine.options import EngineOptions
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import ImgreplError, Interrupted
-from imgrepl.model.plan import PackMove
+from imgrepl.model.plan import Move
 
 _POLL_SECONDS = 0.2
 
+_Move = TypeVar("_Move", bound=Move)
+_Taken = TypeVar("_Taken", bound=Move, contravariant=True)
 
-class Work(Protocol):
+
+class Work(Protocol[_Taken]):
     """What a fan-out does with a pack; called from many threads."""
 
-    def read(self, move: PackMove) -> bytes:
+    def read(self, move: _Taken) -> bytes:
         """The pack, proven by its name. Raises when no holder gives it."""
 
-    def read_apart(self, move: PackMove, region: str) -> bytes:
+    def read_apart(self, move: _Taken, region: str) -> bytes:
         """The same for one region alone, from the holder that is nearest to it now."""
 
-    def deliver(self, region: str, move: PackMove, body: bytes | None) -> None:
+    def deliver(self, region: str, move: _Taken, body: bytes | None) -> None:
         """Does the region's part of `move`. `body` is None where nothing had to be read."""
 
     def region_delivered(self, region: str) -> None:
@@ -42,24 +45,24 @@ class Work(Protocol):
 
 
 @dataclass(eq=False)
-class _Cargo:
+class _Cargo(Generic[_Move]):
     """A pack in memory and how many lanes still need it."""
 
-    move: PackMove
+    move: _Move
     body: bytes | None
     lanes: int
 
 
-class _Lane:
+class _Lane(Generic[_Move]):
     """One region's queue. Fields are guarded by the fan-out's condition."""
 
     def __init__(self, region: str, moves: int) -> None:
         self.region = region
         self.left = moves
-        self.queue: deque[_Cargo] = deque()
-        self.in_hand: list[_Cargo] = []
+        self.queue: deque[_Cargo[_Move]] = deque()
+        self.in_hand: list[_Cargo[_Move]] = []
         self.reserved = 0
-        self.apart: deque[PackMove] = deque()
+        self.apart: deque[_Move] = deque()
         self.detached = False
         self.error: BaseException | None = None
         self.finished = False
@@ -69,16 +72,16 @@ class _Lane:
         return self.finished or self.error is not None
 
 
-class Fanout:
+class Fanout(Generic[_Move]):
     """Runs the moves of one plan. `regions_of` says which regions take part in a move."""
 
     def __init__(
         self,
-        work: Work,
+        work: Work[_Move],
         options: EngineOptions,
         clock: Clock,
         stop: threading.Event,
-        regions_of: Callable[[PackMove], Sequence[str]],
+        regions_of: Callable[[_Move], Sequence[str]],
     ) -> None:
         self._work = work
         self._options = options
@@ -86,13 +89,13 @@ class Fanout:
         self._stop = stop
         self._regions_of = regions_of
         self._changed = threading.Condition()
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, _Lane[_Move]] = {}
         self._budget_bytes = options.transfer_budget_bytes
         self._all_offered = False
         self._apart = threading.BoundedSemaphore(options.detached_regions)
         self.detached: list[str] = []
 
-    def run(self, moves: Sequence[PackMove], regions: Iterable[str]) -> dict[str, BaseException]:
+    def run(self, moves: Sequence[_Move], regions: Iterable[str]) -> dict[str, BaseException]:
         """Does every move; gives the regions that failed and why.
 
         Raises `Interrupted` when asked to stop, after what was started is done.
@@ -124,7 +127,7 @@ class Fanout:
 
     # ------------------------------------------------------------------ offering
 
-    def _offer(self, move: PackMove, readers: ThreadPoolExecutor) -> None:
+    def _offer(self, move: _Move, readers: ThreadPoolExecutor) -> None:
         """Reserves budget and room for one move and starts its read."""
         check_stop(self._stop)
         lanes = self._lanes_with_room(move)
@@ -135,7 +138,7 @@ class Fanout:
             return
         readers.submit(self._read, move, lanes)
 
-    def _lanes_with_room(self, move: PackMove) -> list[_Lane]:
+    def _lanes_with_room(self, move: _Move) -> list[_Lane[_Move]]:
         """Waits until every lane of `move` can take it, detaching those that hold up others."""
         needed = move.pack_bytes if move.read_from is not None else 0
         waiting_since = self._clock.monotonic()
@@ -166,7 +169,7 @@ class Fanout:
     def _lane_room(self) -> int:
         return self._options.region_queue_packs + self._options.region_uploads
 
-    def _active_lanes(self, move: PackMove, noted: set[str]) -> list[_Lane]:
+    def _active_lanes(self, move: _Move, noted: set[str]) -> list[_Lane[_Move]]:
         """The lanes that take `move` from the common read; detached ones note it, once."""
         lanes = []
         for region in self._regions_of(move):
@@ -187,12 +190,12 @@ class Fanout:
             for lane in self._lanes.values()
         )
 
-    def _slowest(self) -> list[_Lane]:
+    def _slowest(self) -> list[_Lane[_Move]]:
         """Whoever holds most of the budget, when no lane's queue is full."""
         active = [lane for lane in self._lanes.values() if not lane.detached and lane.reserved]
         return [max(active, key=lambda lane: lane.reserved)] if active else []
 
-    def _detach(self, lane: _Lane) -> None:
+    def _detach(self, lane: _Lane[_Move]) -> None:
         """Takes back what `lane` has not started; from here on it is served apart.
 
         What it is at counts against the budget no longer, or it would still hold up the others.
@@ -208,7 +211,7 @@ class Fanout:
             self._let_go(lane, lane.in_hand[0])
         self._changed.notify_all()
 
-    def _read(self, move: PackMove, lanes: list[_Lane]) -> None:
+    def _read(self, move: _Move, lanes: list[_Lane[_Move]]) -> None:
         try:
             body = self._work.read(move)
         except BaseException as error:  # noqa: BLE001 - whatever it is, these lanes end with it
@@ -220,7 +223,7 @@ class Fanout:
             return
         self._load(_Cargo(move, body, len(lanes)), lanes)
 
-    def _load(self, cargo: _Cargo, lanes: list[_Lane]) -> None:
+    def _load(self, cargo: _Cargo[_Move], lanes: list[_Lane[_Move]]) -> None:
         with self._changed:
             for lane in lanes:
                 if lane.error is not None or lane.detached:
@@ -232,7 +235,7 @@ class Fanout:
                     lane.queue.append(cargo)
             self._changed.notify_all()
 
-    def _unload(self, cargo: _Cargo) -> None:
+    def _unload(self, cargo: _Cargo[_Move]) -> None:
         cargo.lanes -= 1
         if cargo.lanes == 0 and cargo.body is not None:
             self._budget_bytes += cargo.move.pack_bytes
@@ -241,7 +244,7 @@ class Fanout:
 
     # ------------------------------------------------------------------ serving
 
-    def _serve(self, lane: _Lane) -> None:
+    def _serve(self, lane: _Lane[_Move]) -> None:
         """A lane's thread: delivers until nothing is left, or the region failed."""
         try:
             while (step := self._next(lane)) is not None:
@@ -250,7 +253,7 @@ class Fanout:
             with self._changed:
                 self._fail(lane, error)
 
-    def _next(self, lane: _Lane) -> Callable[[], None] | None:
+    def _next(self, lane: _Lane[_Move]) -> Callable[[], None] | None:
         """What this thread does next; None when the lane has ended."""
         with self._changed:
             while True:
@@ -270,7 +273,7 @@ class Fanout:
                     return None  # offering ended early: the rest never comes
                 self._changed.wait(_POLL_SECONDS)
 
-    def _deliver(self, lane: _Lane, cargo: _Cargo, body: bytes | None) -> None:
+    def _deliver(self, lane: _Lane[_Move], cargo: _Cargo[_Move], body: bytes | None) -> None:
         try:
             self._work.deliver(lane.region, cargo.move, body)
         except BaseException as error:  # noqa: BLE001 - noted at once: no other thread may publish
@@ -282,7 +285,7 @@ class Fanout:
             lane.left -= 1
             self._let_go(lane, cargo)
 
-    def _let_go(self, lane: _Lane, cargo: _Cargo) -> None:
+    def _let_go(self, lane: _Lane[_Move], cargo: _Cargo[_Move]) -> None:
         """The lane is done with `cargo`, unless it was detached meanwhile and already was."""
         if cargo in lane.in_hand:
             lane.in_hand.remove(cargo)
@@ -290,7 +293,7 @@ class Fanout:
             self._unload(cargo)
         self._changed.notify_all()
 
-    def _deliver_apart(self, lane: _Lane, move: PackMove) -> None:
+    def _deliver_apart(self, lane: _Lane[_Move], move: _Move) -> None:
         with self._apart:
             body = self._work.read_apart(move, lane.region) if move.read_from is not None else None
             self._work.deliver(lane.region, move, body)
@@ -298,7 +301,7 @@ class Fanout:
             lane.left -= 1
             self._changed.notify_all()
 
-    def _fail(self, lane: _Lane, error: BaseException) -> None:
+    def _fail(self, lane: _Lane[_Move], error: BaseException) -> None:
         if lane.error is None:
             lane.error = error
         while lane.queue:

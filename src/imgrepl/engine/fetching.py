@@ -3,7 +3,7 @@
 A place that has not the pack itself may have its frames in other packs: there `moved` is followed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from imgrepl.engine.context import Engine
@@ -53,11 +53,11 @@ class _Part(NamedTuple):
 def with_pack(
     engine: Engine,
     use: PackUse,
-    runs: Sequence[Run],
+    slots: Sequence[SlotRange],
     sources: Sequence[Place],
     consume: Callable[[Fetched], _Result],
 ) -> _Result:
-    """`consume` with what `runs` need of a pack, from the first source that gives it whole.
+    """`consume` with `slots` of a pack, from the first source that gives them all.
 
     A source whose pack turns out damaged or missing, while it is fetched or consumed, is marked and
     the next one is asked; `consume` may so be called more than once.
@@ -65,7 +65,7 @@ def with_pack(
 
     def attempt(place: Place) -> _Result:
         try:
-            return consume(_fetch(engine, place, use, runs))
+            return consume(_fetch(engine, place, use, union(slots)))
         except (Corrupt, NotFound) as error:
             is_frame = error.code == "FrameCorrupt" and error.target is not None
             culprit = PackId(str(error.target)) if is_frame else use.pack_id
@@ -147,15 +147,19 @@ def needed_ranges(
     return ranges
 
 
-def _fetch(engine: Engine, place: Place, use: PackUse, runs: Sequence[Run]) -> Fetched:
-    slots = [SlotRange(run.first_slot, run.slots) for run in runs]
+def slots_of(runs: Iterable[Run]) -> list[SlotRange]:
+    """The slots that runs of one pack name."""
+    return [SlotRange(run.first_slot, run.slots) for run in runs]
+
+
+def _fetch(engine: Engine, place: Place, use: PackUse, slots: Sequence[SlotRange]) -> Fetched:
     with engine.index.read() as tx:
         is_here = bool(packs.present_in(tx, place.id, [use.pack_id]))
     moved = None if is_here else read_current(engine, place, use.pack_id)
     if moved is None:
         return Fetched(use.pack_id, [_whole(_read(engine, place, use, slots))])
     by_pack: dict[PackId, list[SlotRange]] = {}
-    located = locate(moved, union(slots))
+    located = locate(moved, slots)
     for run in located:
         by_pack.setdefault(run.pack_id, []).append(SlotRange(run.target_slot, run.slots))
     read = {pack_id: _read_part(engine, place, pack_id, by_pack[pack_id]) for pack_id in by_pack}

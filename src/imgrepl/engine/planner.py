@@ -1,15 +1,35 @@
 """Stage 6: per place, the packs that are missing, where they come from and by which way. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from imgrepl.engine.gathering import Gathering, leads_to, nearest_first
 from imgrepl.errors import Corrupt
+from imgrepl.layout.pack import PACK_BYTES_TARGET
 from imgrepl.model.ids import PackId, PlaceId
-from imgrepl.model.plan import Lead, PackMove, ReplicationPlan, ServerCopy
+from imgrepl.model.plan import Lead, PackMove, PartialNeed, ReplicationPlan, ServerCopy
 from imgrepl.model.region import Place
 
 PACK_LOST = "PackLost"
 """The code of the error that says that no place has a healthy copy of a pack."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What targets that lack a pack really need of it.
+
+    `met` are those that have it through other packs, `partial` those that need but some frames;
+    `sources` are all places that frames may be read from.
+    """
+
+    met: Collection[tuple[PlaceId, PackId]] = ()
+    partial: Mapping[tuple[PlaceId, PackId], PartialNeed] = field(default_factory=dict)
+    sources: Sequence[Place] = ()
+    pack_bytes_target: int = PACK_BYTES_TARGET
+
+
+NO_NEEDS = Needs()
 
 
 def plan_replication(
@@ -19,6 +39,7 @@ def plan_replication(
     *,
     home_region: str,
     trusted: Collection[tuple[PlaceId, PackId]] = (),
+    needs: Needs = NO_NEEDS,
 ) -> ReplicationPlan:
     """What brings `packs` (id → bytes, in disk order) to every one of `targets`.
 
@@ -26,25 +47,60 @@ def plan_replication(
     filled by that server; of the others, one per region and server is sent the pack and the rest
     copy from it. A server only copies what was put or fully read in this operation (`trusted`),
     because some carry a checksum over without reading: else the pack is read there first, and if a
-    region must be sent it, that one read serves it too. Raises `Corrupt` (`PackLost`) where no
-    place has a pack.
+    region must be sent it, that one read serves it too. `needs` says which targets have what they
+    need of a pack already and which need only frames of it: they get those, unless a neighbour on
+    their server gets or has the whole. Raises `Corrupt` (`PackLost`) where no place has a pack.
     """
     moves: list[PackMove] = []
+    gathering = Gathering(
+        needs.sources, home_region=home_region, bytes_target=needs.pack_bytes_target
+    )
     for pack_id, pack_bytes in packs.items():
         having = list(holders.get(pack_id, ()))
         have_ids = {place.id for place in having}
-        missing = [place for place in targets if place.id not in have_ids]
-        if missing and not having:
+        missing = [
+            place
+            for place in targets
+            if place.id not in have_ids and (place.id, pack_id) not in needs.met
+        ]
+        whole, in_parts = _divided(pack_id, missing, having, needs)
+        if whole and not having:
             raise Corrupt(
                 f"no place has a healthy copy of pack {pack_id}",
                 code=PACK_LOST,
                 target=pack_id,
                 hint="publish the version's source again, or bring a region back that has it",
             )
-        if missing:
-            pack = _Pack(pack_id, pack_bytes, having, missing)
-            moves += _moves(pack, home_region, trusted)
-    return ReplicationPlan(moves=tuple(moves))
+        if whole:
+            moves += _moves(_Pack(pack_id, pack_bytes, having, whole), home_region, trusted)
+        gathering.add(pack_id, pack_bytes, in_parts)
+    return ReplicationPlan(moves=tuple(moves), frames=gathering.moves())
+
+
+def _divided(
+    pack_id: PackId, missing: Sequence[Place], having: Sequence[Place], needs: Needs
+) -> tuple[list[Place], list[tuple[Place, PartialNeed]]]:
+    """The places that get all of a pack, and those that get frames of it."""
+    partial = {
+        place.id: needs.partial[place.id, pack_id]
+        for place in missing
+        if (place.id, pack_id) in needs.partial
+    }
+    copying = {place.endpoint.server for place in having}
+    sending = {_group(place) for place in missing if place.id not in partial}
+    whole = [
+        place
+        for place in missing
+        if place.id not in partial
+        or (having and (place.endpoint.server in copying or _group(place) in sending))
+    ]
+    in_parts = [(place, partial[place.id]) for place in missing if place not in whole]
+    return whole, in_parts
+
+
+def _group(place: Place) -> tuple[str, str]:
+    """Places that get a pack from one another."""
+    return place.region, place.endpoint.server
 
 
 class _Pack(NamedTuple):
@@ -58,10 +114,10 @@ def _moves(
     pack: _Pack, home_region: str, trusted: Collection[tuple[PlaceId, PackId]]
 ) -> list[PackMove]:
     """One move for every place the pack is read from, and one for what needs no reading."""
-    nearest = _nearest_first(pack.having, {place.region for place in pack.missing}, home_region)
+    nearest = nearest_first(pack.having, {place.region for place in pack.missing}, home_region)
     free: list[ServerCopy] = []
     read: dict[PlaceId, list[ServerCopy]] = {}
-    leads: dict[tuple[str, str], list[PlaceId]] = {}
+    remote: list[Place] = []
     for target in pack.missing:
         local = [place for place in nearest if place.endpoint.server == target.endpoint.server]
         source = next((p for p in local if (p.id, pack.pack_id) in trusted), None)
@@ -70,10 +126,10 @@ def _moves(
         elif local:
             read.setdefault(local[0].id, []).append(ServerCopy(local[0].id, target.id))
         else:
-            leads.setdefault((target.region, target.endpoint.server), []).append(target.id)
-    if leads and not read:
+            remote.append(target)
+    if remote and not read:
         read[nearest[0].id] = []
-    sent = tuple(Lead(group[0], tuple(group[1:])) for group in leads.values())
+    sent = leads_to(remote)
     moves = [_move(pack, None, (), free)] if free else []
     for source_id, copies in read.items():
         moves.append(_move(pack, source_id, sent, copies))
@@ -90,14 +146,4 @@ def _move(
         read_from=read_from,
         leads=leads,
         copies=tuple(copies),
-    )
-
-
-def _nearest_first(
-    having: Sequence[Place], wanted_in: Collection[str], home_region: str
-) -> list[Place]:
-    """A holder in a region that wants the pack, then the home region, then the others."""
-    return sorted(
-        having,
-        key=lambda place: (place.region not in wanted_in, place.region != home_region, place.id),
     )

@@ -13,18 +13,20 @@ from imgrepl.engine.bookkeeping import Bookkeeper
 from imgrepl.engine.context import Engine
 from imgrepl.engine.executor import PackMover
 from imgrepl.engine.fanout import Fanout, reason
+from imgrepl.engine.frame_mover import FrameMover
 from imgrepl.engine.lease import Lease
 from imgrepl.engine.pack_reading import read_whole_pack
 from imgrepl.engine.planner import plan_replication
 from imgrepl.engine.reporting import Reporter
+from imgrepl.engine.surveying import survey
 from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
-from imgrepl.gallery import contents, operations, packs, replicas, versions
+from imgrepl.gallery import contents, moved, operations, packs, replicas, versions
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import regions as region_rows
 from imgrepl.model.events import Notice
 from imgrepl.model.gallery import ImageVersion, ProvisioningState, VersionId
 from imgrepl.model.ids import PackId, PlaceId
-from imgrepl.model.plan import PackMove, ReplicationPlan
+from imgrepl.model.plan import FramesMove, Move, PackMove, ReplicationPlan
 from imgrepl.model.region import Place, roles_of
 from imgrepl.model.replica import Replica, ReplicaState
 
@@ -74,20 +76,21 @@ def plan_version(
     parts: Sequence[RegionPart],
     trusted: set[tuple[PlaceId, PackId]],
 ) -> tuple[ReplicationPlan, dict[PlaceId, Place]]:
-    """What is missing where, from the rows alone, and every place that the plan names."""
+    """What is missing where, and every place that the plan names. Writes nothing."""
     targets = [place for part in parts for place in part.all_places]
     with engine.index.read() as tx:
         by_id = {place.id: place for place in place_rows.list_all(tx)}
         needed = contents.packs_of(tx, version.content_ids)
+        sizes = contents.pack_bytes_of(tx, needed)
         holders = packs.holders(tx, needed)
     holding = {pack_id: [by_id[row.place_id] for row in rows] for pack_id, rows in holders.items()}
-    sizes = {pack_id: rows[0].pack_bytes for pack_id, rows in holders.items() if rows}
     plan = plan_replication(
-        {pack_id: sizes.get(pack_id, 0) for pack_id in needed},
+        {pack_id: sizes[pack_id] for pack_id in needed},
         targets,
         holding,
         home_region=version.location,
         trusted=trusted,
+        needs=survey(engine, version.content_ids, targets, home_region=version.location),
     )
     return plan, by_id
 
@@ -112,14 +115,15 @@ def replicate(
     mover = PackMover(engine, lease.operation.id, by_id, plan.moves)
     put_at_home = sum(by_id[place_id].region == version.location for place_id, _pack in trusted)
     book = Bookkeeper(engine, version, put_at_home)
-    work = _RegionWork(engine, lease, version, parts, mover, book)
+    frame_mover = FrameMover(engine, lease.operation.id, by_id, version.content_ids)
+    work = _RegionWork(engine, lease, version, parts, mover, frame_mover, book)
     fanout = Fanout(work, engine.options, engine.clock, engine.stop, mover.regions_of)
     with engine.index.begin() as tx:
         operations.assert_held(tx, lease.operation.id, lease.fence)
         versions.set_state(tx, version.id, ProvisioningState.UPDATING)
     work.begin(plan)
     try:
-        errors = fanout.run(plan.moves, [part.region for part in parts])
+        errors = fanout.run(plan.all_moves, [part.region for part in parts])
     finally:
         for part in parts:
             mover.confirm(part.region)
@@ -142,6 +146,7 @@ class _RegionWork:
         version: ImageVersion,
         parts: Sequence[RegionPart],
         mover: PackMover,
+        frame_mover: FrameMover,
         book: Bookkeeper,
     ) -> None:
         self._engine = engine
@@ -149,6 +154,7 @@ class _RegionWork:
         self._version = version
         self._parts = {part.region: part for part in parts}
         self._mover = mover
+        self._frame_mover = frame_mover
         self._book = book
         self._reporters = {
             part.region: Reporter(engine, "replicate", part.region) for part in parts
@@ -160,7 +166,7 @@ class _RegionWork:
 
     def begin(self, plan: ReplicationPlan) -> None:
         """Marks what lacks something as replicating and says how much each region will get."""
-        for move in plan.moves:
+        for move in plan.all_moves:
             for target in move.targets():
                 self._totals[target] = self._totals.get(target, 0) + move.pack_bytes
         for part in self._parts.values():
@@ -168,15 +174,19 @@ class _RegionWork:
             total = sum(self._totals.get(place.id, 0) for place in part.all_places)
             self._reporters[part.region].begin(total)
 
-    def read(self, move: PackMove) -> bytes:
+    def read(self, move: Move) -> bytes:
         """The pack from the place that the plan names, else from any other holder."""
+        if isinstance(move, FramesMove):
+            return self._frame_mover.read(move)
         try:
             return self._mover.read(move)
         except (Corrupt, NotFound, Unavailable) as error:
             return self._read_elsewhere(move, region=None, error=error)
 
-    def read_apart(self, move: PackMove, region: str) -> bytes:
+    def read_apart(self, move: Move, region: str) -> bytes:
         """The pack for one region, from whichever holder is nearest to it by now."""
+        if isinstance(move, FramesMove):
+            return self._frame_mover.read(move, region)
         return self._read_elsewhere(move, region=region, error=None)
 
     def _read_elsewhere(
@@ -201,12 +211,16 @@ class _RegionWork:
             found, key=lambda p: (p.region != region, p.region == self._version.location, p.id)
         )
 
-    def deliver(self, region: str, move: PackMove, body: bytes | None) -> None:
+    def deliver(self, region: str, move: Move, body: bytes | None) -> None:
         """Gives the region its part of a pack, preparing its places first."""
         self._prepare(region)
-        self._mover.deliver(region, move, body)
+        if isinstance(move, FramesMove):
+            assert body is not None, "frames are read"
+            self._frame_mover.deliver(region, move, body)
+        else:
+            self._mover.deliver(region, move, body)
         part = self._parts[region]
-        done = sum(self._mover.done_bytes[place.id] for place in part.all_places)
+        done = self._done_bytes(part.all_places)
         self._reporters[region].advance(done)
         now = self._engine.clock.monotonic()
         if now - self._told.get(region, 0.0) >= _ROWS_INTERVAL_SECONDS:
@@ -218,6 +232,9 @@ class _RegionWork:
         self._prepare(region)
         self._mover.confirm(region)
         part = self._parts[region]
+        with self._engine.index.begin() as tx:
+            for place in part.all_places:
+                moved.retire(tx, place.id)
         proof = sealer.seal_region(self._engine, self._version, part.all_places)
         with self._engine.index.begin() as tx:
             operations.assert_held(tx, self._lease.operation.id, self._lease.fence)
@@ -243,6 +260,10 @@ class _RegionWork:
         with self._engine.index.begin() as tx:
             self._book.note(tx, region, is_first=False)
         self._reporters[region].end("Failed", why)
+
+    def _done_bytes(self, within: Sequence[Place]) -> int:
+        movers = (self._mover, self._frame_mover)
+        return sum(mover.done_bytes[place.id] for mover in movers for place in within)
 
     def _total_of(self, part: RegionPart, replica: Replica) -> int:
         group = part.places[part.replicas.index(replica)]
@@ -271,6 +292,6 @@ class _RegionWork:
                     replica.number,
                     state=state,
                     detail=detail,
-                    bytes_done=sum(self._mover.done_bytes[place.id] for place in group),
+                    bytes_done=self._done_bytes(group),
                     bytes_total=total,
                 )

@@ -14,13 +14,13 @@ from imgrepl.engine.context import Engine
 from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.lease import Lease
 from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound, Unavailable
-from imgrepl.gallery import contents, operations, packs, versions
+from imgrepl.gallery import contents, moved, operations, packs, versions
 from imgrepl.gallery import places as place_rows
 from imgrepl.layout import keys
 from imgrepl.layout.manifest import decode_manifest, encode_manifest
 from imgrepl.layout.seals import Seal, encode_seal
 from imgrepl.model.gallery import ImageVersion, VersionDisk, VersionId
-from imgrepl.model.ids import ContentId, PackId
+from imgrepl.model.ids import ContentId
 from imgrepl.model.manifest import Manifest
 from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import Place, roles_of
@@ -94,8 +94,9 @@ def _name(
         found = [_found(disk, by_lun[disk.lun]) for disk in staged.disks]
         versions.set_disks(tx, version_id, found)
         revision = versions.next_revision(tx, version_id)
-        needed = contents.packs_of(tx, [disk.manifest.content_id for disk in disks])
-        lost = needed.keys() - packs.pin_present(tx, lease.operation.id, home.id, needed)
+        content_ids = [disk.manifest.content_id for disk in disks]
+        moved.pin(tx, lease.operation.id, home.id, content_ids)
+        lost = moved.lacking(tx, home.id, content_ids)
     if lost:
         raise Conflict(
             f"{len(lost)} packs of {version_id} are gone from {home.name}",
@@ -216,11 +217,9 @@ def _seal_content(
 ) -> Proof:
     with engine.index.read() as tx:
         row = contents.get(tx, content_id)
-        named = contents.packs_of(tx, [content_id])
-        present = packs.present_in(tx, place.id, named)
         sealed = contents.sealed_in(tx, place.id, [content_id])
     assert row is not None, "a committed version's contents are known"
-    proof = _weakest(engine, place, named, present)
+    proof = _proof(engine, place, content_id)
     if content_id in sealed:
         return proof
     store = engine.stores.of(place)
@@ -241,13 +240,17 @@ def _seal_content(
     return proof
 
 
-def _weakest(
-    engine: Engine,
-    place: Place,
-    named: dict[PackId, int],
-    present: dict[PackId, packs.PlacePack],
-) -> Proof:
-    lacking = named.keys() - present.keys()
+def _proof(engine: Engine, place: Place, content_id: ContentId) -> Proof:
+    """The weakest among the packs that give the place this content, themselves or for others.
+
+    Raises `Conflict` (`PacksNotLive`) where it lacks some of it.
+    """
+    with engine.index.read() as tx:
+        named = contents.packs_of(tx, [content_id])
+        lacking = moved.lacking(tx, place.id, [content_id])
+        through = moved.find(tx, place.id, named)
+        parts = {part for row in through.values() for part in row.parts}
+        present = packs.present_in(tx, place.id, [*named, *parts])
     if lacking:
         raise Conflict(
             f"{place.name} lacks {len(lacking)} of {len(named)} packs",

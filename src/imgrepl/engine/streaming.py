@@ -4,7 +4,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
 from imgrepl.engine.context import Engine
-from imgrepl.engine.fetching import Fetched, chunks_of, with_pack
+from imgrepl.engine.fetching import Fetched, chunks_of, slots_of, with_pack
 from imgrepl.engine.stopping import check_stop
 from imgrepl.layout.content import Buffer
 from imgrepl.model.manifest import Manifest, Run
@@ -67,7 +67,8 @@ class _RecentPacks:
                     found = chunks
             return fetched, found
 
-        fetched, found = with_pack(self._engine, use, self._runs_of[run.pack], self._sources, first)
+        slots = slots_of(self._runs_of[run.pack])
+        fetched, found = with_pack(self._engine, use, slots, self._sources, first)
         self._kept[run.pack] = fetched
         if len(self._kept) > _PACKS_KEPT:
             self._kept.popitem(last=False)

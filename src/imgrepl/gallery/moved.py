@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
-from imgrepl.gallery import identity
+from imgrepl.gallery import identity, packs
 from imgrepl.gallery.bulk import in_lists, insert_missing
 from imgrepl.gallery.packs import PRESENT
 from imgrepl.gallery.schema import (
@@ -28,7 +28,7 @@ from imgrepl.gallery.schema import (
     versions,
 )
 from imgrepl.gallery.standing import replica_here
-from imgrepl.model.ids import ContentId, PackId, PlaceId
+from imgrepl.model.ids import ContentId, OperationId, PackId, PlaceId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +155,15 @@ def lacking(tx: Connection, place_id: PlaceId, content_ids: Iterable[ContentId])
     return found
 
 
+def pin(
+    tx: Connection, operation_id: OperationId, place_id: PlaceId, content_ids: Iterable[ContentId]
+) -> None:
+    """Pins all that is here of the packs these contents name: themselves, and what they lead to."""
+    named = uses(tx, content_ids)
+    parts = {part for row in find(tx, place_id, named).values() for part in row.parts}
+    packs.pin_present(tx, operation_id, place_id, [*named, *parts])
+
+
 def users(
     tx: Connection, place_id: PlaceId, pack_ids: Iterable[PackId]
 ) -> dict[PackId, dict[ContentId, int]]:
@@ -189,6 +198,22 @@ def served_by(
         for part_id, pack_id in tx.execute(chosen):
             found[PackId(part_id)].add(PackId(pack_id))
     return dict(found)
+
+
+def uses(tx: Connection, content_ids: Iterable[ContentId]) -> dict[PackId, dict[ContentId, int]]:
+    """The packs that these contents name, with the bytes that each of them uses."""
+    found: dict[PackId, dict[ContentId, int]] = defaultdict(dict)
+    for batch in in_lists(content_ids):
+        chosen = sa.select(content_packs).where(content_packs.c.content_id.in_(batch))
+        for row in tx.execute(chosen):
+            found[PackId(row.pack_id)][ContentId(row.content_id)] = row.used_bytes
+    return dict(found)
+
+
+def places_with(tx: Connection, pack_id: PackId) -> list[PlaceId]:
+    """Where the pack leads to others."""
+    chosen = sa.select(moved_parts.c.place_id).where(moved_parts.c.pack_id == pack_id)
+    return [PlaceId(number) for number in tx.scalars(chosen.distinct().order_by("place_id"))]
 
 
 def places_meeting(
