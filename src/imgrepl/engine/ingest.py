@@ -172,11 +172,10 @@ def _name(chunk_key: bytes, window: CutWindow) -> list[ChunkId]:
 def _compress(
     window: CutWindow, numbers: list[int], chunk_ids: list[ChunkId], level: int
 ) -> list[tuple[FrameEntry, Buffer]]:
-    """Frames of the chunks that are new; a raw one is copied, or it would keep its window alive."""
+    """Frames of the chunks that are new; a raw one is a view of its window, until it is packed."""
     frames: list[tuple[FrameEntry, Buffer]] = []
     for number in numbers:
         start, end = window.chunks[number]
         codec, frame = encode_frame(window.data[start:end], level=level)
-        stored = frame if isinstance(frame, bytes) else bytes(frame)
-        frames.append((FrameEntry(chunk_ids[number], len(stored), end - start, codec), stored))
+        frames.append((FrameEntry(chunk_ids[number], len(frame), end - start, codec), frame))
     return frames

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from imgrepl.engine.dedup import ChunkRef, OpenPack
 from imgrepl.layout.content import Buffer
-from imgrepl.layout.pack import FrameEntry, encode_pack
+from imgrepl.layout.pack import HEADER_BYTES, FrameEntry, encode_header, finish_pack
 from imgrepl.model.domain import DedupDomain
 from imgrepl.model.ids import ChunkId, PackId
 
@@ -14,15 +14,12 @@ SLOTS_TARGET = 16384
 """A pack is closed at this many slots, so that its footer stays under 1 MiB."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ClosedPack:
-    """A pack's content, still in pieces.
-
-    `encode` joins and names it, in whatever thread has time.
-    """
+    """A pack without its footer: `encode` completes and names it, in whatever thread has time."""
 
     handle: OpenPack
-    frames: list[Buffer]
+    body: bytearray
     entries: list[FrameEntry]
     domain: DedupDomain
 
@@ -31,9 +28,13 @@ class ClosedPack:
         """The chunks in slot order."""
         return [entry.chunk_id for entry in self.entries]
 
-    def encode(self) -> tuple[PackId, bytes]:
-        """The pack's bytes and their SHA-256; fills in the handle, on which runs rely."""
-        body = encode_pack(self.domain.domain_id, self.frames, self.entries)
+    def encode(self) -> tuple[PackId, bytearray]:
+        """The pack's bytes and their SHA-256; fills in the handle, on which runs rely.
+
+        To be called once: the bytes are handed over, and gone when their taker is done with them.
+        """
+        body, self.body = self.body, bytearray()
+        finish_pack(self.domain.domain_id, body, self.entries)
         pack_id = PackId(hashlib.sha256(body).hexdigest())
         self.handle.pack_bytes = len(body)
         self.handle.pack_id = pack_id
@@ -53,18 +54,19 @@ class Packer:
 
     def _start(self) -> None:
         self._handle = OpenPack()
-        self._frames: list[Buffer] = []
+        self._body = bytearray(encode_header(self._domain.domain_id))
         self._entries: list[FrameEntry] = []
-        self._frames_bytes = 0
 
     def add(self, entry: FrameEntry, frame: Buffer, ref: ChunkRef) -> None:
         """Takes the next frame and tells `ref` where it is."""
         ref.pack, ref.slot = self._handle, len(self._entries)
         ref.stored_bytes = entry.stored_bytes
-        self._frames.append(frame)
+        self._body += frame
         self._entries.append(entry)
-        self._frames_bytes += len(frame)
-        if self._frames_bytes >= self._bytes_target or len(self._entries) == SLOTS_TARGET:
+        if (
+            len(self._body) - HEADER_BYTES >= self._bytes_target
+            or len(self._entries) == SLOTS_TARGET
+        ):
             self.close()
 
     def close(self) -> None:
@@ -72,7 +74,7 @@ class Packer:
         if not self._entries:
             return
         closed = ClosedPack(
-            handle=self._handle, frames=self._frames, entries=self._entries, domain=self._domain
+            handle=self._handle, body=self._body, entries=self._entries, domain=self._domain
         )
         self._start()
         self._hand_on(closed)

@@ -118,16 +118,28 @@ def encode_pack(
     domain_id: DomainId, frames: Sequence[Buffer], entries: Sequence[FrameEntry]
 ) -> bytes:
     """The bytes of a pack that holds `frames`, which `entries` describe, in slot order."""
-    assert 1 <= len(frames) <= SLOTS_MAX, len(frames)
     assert [len(frame) for frame in frames] == [entry.stored_bytes for entry in entries]
-    header = _HEADER.pack(_MAGIC, PACK_FORMAT, 0, HEADER_BYTES, domain_id)
-    described = header + b"".join([_ENTRY.pack(*entry) for entry in entries])
+    body = bytearray(encode_header(domain_id))
+    for frame in frames:
+        body += frame
+    return bytes(finish_pack(domain_id, body, entries))
+
+
+def encode_header(domain_id: DomainId) -> bytes:
+    """What a pack begins with, and its footer too."""
+    return _HEADER.pack(_MAGIC, PACK_FORMAT, 0, HEADER_BYTES, domain_id)
+
+
+def finish_pack(domain_id: DomainId, body: bytearray, entries: Sequence[FrameEntry]) -> bytearray:
+    """Puts the footer behind a header and its frames; gives `body`, which is a pack now."""
+    assert 1 <= len(entries) <= SLOTS_MAX, len(entries)
+    described = encode_header(domain_id) + b"".join([_ENTRY.pack(*entry) for entry in entries])
     length = footer_bytes(len(entries))
     trailer = _TRAILER.pack(len(entries), length, blake3(described).digest(), _END_MAGIC)
     footer = described + trailer
-    pack = b"".join((header, *frames, footer))
-    assert decode_footer(footer, len(pack)).slots == len(frames)
-    return pack
+    body += footer
+    assert decode_footer(footer, len(body)).slots == len(entries)
+    return body
 
 
 def footer_length(tail: Buffer) -> int:
