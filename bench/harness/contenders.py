@@ -120,7 +120,7 @@ class Imgrepl(Contender):
         return self._command("image-version", *arguments)
 
     def sent_bytes(self, cost: Cost) -> int | None:
-        return int(json.loads(cost.output)["transfer"]["sentBytes"])
+        return int(json.loads(cost.output)["imgrepl"]["transfer"]["sentBytes"])
 
     @property
     def environment(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -84,14 +84,3 @@ def shell(*commands: str, environment: Mapping[str, str] | None = None) -> Comma
     return Command(
         arguments=("/bin/sh", "-c", " && ".join(commands)), environment=environment or {}
     )
-
-
-def rounds_of(rounds: int, names: Sequence[str], run: Callable[[str], None]) -> None:
-    """Calls `run` for every name in every round, beginning with another name each round.
-
-    So that a machine that is disturbed for a while disturbs all of them.
-    """
-    for number in range(rounds):
-        shift = number % len(names)
-        for name in [*names[shift:], *names[:shift]]:
-            run(name)
