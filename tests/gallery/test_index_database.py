@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from imgrepl.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
 from imgrepl.gallery import activity, galleries, upgrade
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.gallery.schema import metadata
-from imgrepl.model.domain import DedupDomain, DomainId
+from imgrepl.model.chunker import ChunkerParameters
+from imgrepl.model.domain import DEFAULT_DOMAIN, DedupDomain, DomainId
 from imgrepl.model.ids import StoreId
 
 CLOCK = SystemClock()
@@ -41,6 +43,18 @@ def test_two_new_indexes_are_not_one_store(tmp_path: Path) -> None:
     assert first.identity.index_id != second.identity.index_id
     first.close()
     second.close()
+
+
+def test_a_new_index_cuts_as_it_is_told_and_an_old_one_as_it_always_did(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'index'}"
+    coarse = replace(DEFAULT_DOMAIN, chunker=ChunkerParameters(average_bytes=256 << 10))
+    made = GalleryIndex.open(url, clock=CLOCK, new_domain=coarse)
+    assert made.identity.domain == coarse
+    made.close()
+
+    again = GalleryIndex.open(url, clock=CLOCK)
+    assert again.identity.domain == coarse
+    again.close()
 
 
 def test_taking_over_raises_the_epoch_and_adopting_sets_the_store(index: GalleryIndex) -> None:

@@ -13,6 +13,7 @@ from imgrepl.clock import SystemClock
 from imgrepl.gallery import galleries, identity, upgrade
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.gallery.schema import metadata
+from imgrepl.model.domain import DEFAULT_DOMAIN
 
 
 def _index_of_revision(path: Path, revision: str) -> str:
@@ -25,7 +26,7 @@ def _index_of_revision(path: Path, revision: str) -> str:
         config.set_main_option("script_location", str(migrations))
         config.attributes["connection"] = tx
         command.upgrade(config, revision)
-        identity.make(tx)
+        identity.make(tx, DEFAULT_DOMAIN)
         _gallery_of_then(tx)
     engine.dispose()
     return url

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgrepl.actions.context import Context
-from imgrepl.assembly.bounds import engine_options, limits_of
+from imgrepl.assembly.bounds import engine_options, limits_of, new_domain
 from imgrepl.assembly.stores import PlaceStores, StoppableClock
 from imgrepl.assembly.workers import spawn_worker
 from imgrepl.clock import SystemClock
@@ -35,7 +35,7 @@ class App:
 def open_app(settings: Settings, events: EventSink, stop: threading.Event) -> Iterator[App]:
     """Opens the index and wires everything to it; closes it all at the end."""
     clock = SystemClock()
-    index = GalleryIndex.open(settings.index, clock=clock)
+    index = GalleryIndex.open(settings.index, clock=clock, new_domain=new_domain(settings))
     stores = PlaceStores(settings, StoppableClock(stop))
     try:
         identity = index.identity

@@ -1,6 +1,10 @@
-"""The bounds of the engine and of the gallery, out of settings."""
+"""The bounds of the engine, of the gallery and of a new store, out of settings."""
+
+from dataclasses import replace
 
 from imgrepl.engine.options import EngineOptions
+from imgrepl.model.chunker import ChunkerParameters
+from imgrepl.model.domain import DEFAULT_DOMAIN, DedupDomain
 from imgrepl.model.limits import Limits
 from imgrepl.settings import Settings
 
@@ -27,3 +31,9 @@ def limits_of(settings: Settings) -> Limits:
         replicas_max=settings.replicas_max,
         disk_bytes_max=settings.disk_bytes_max,
     )
+
+
+def new_domain(settings: Settings) -> DedupDomain:
+    """How the disks of a store that is being made are cut; one that is there keeps its own."""
+    chunker = ChunkerParameters(average_bytes=settings.average_chunk_bytes)
+    return replace(DEFAULT_DOMAIN, chunker=chunker)

@@ -12,7 +12,7 @@ from imgrepl.clock import Clock
 from imgrepl.errors import NotFound, Unavailable
 from imgrepl.gallery import connect, identity, upgrade
 from imgrepl.gallery.identity import IndexIdentity
-from imgrepl.model.domain import DedupDomain
+from imgrepl.model.domain import DEFAULT_DOMAIN, DedupDomain
 from imgrepl.model.ids import StoreId
 
 _WAL_RETRY_SECONDS = 0.02
@@ -35,19 +35,28 @@ class GalleryIndex:
         self._turn = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, *, clock: Clock, create: bool = True, busy_seconds: float = 30) -> Self:
+    def open(
+        cls,
+        url: str,
+        *,
+        clock: Clock,
+        create: bool = True,
+        busy_seconds: float = 30,
+        new_domain: DedupDomain = DEFAULT_DOMAIN,
+    ) -> Self:
         """Opens the index at an SQLAlchemy URL; makes it when new, migrates it when older.
 
-        `busy_seconds` bounds every wait for another writer. Raises `NotFound` (`IndexNotFound`)
-        without `create`, `Conflict` (`IndexNewerThanProgram`, `NotAnIndex`), `Invalid`
-        (`InvalidIndexUrl`), `Corrupt` (`IndexUnreadable`).
+        `busy_seconds` bounds every wait for another writer. `new_domain` says how disks are cut in
+        the store of an index that is made; one that is there keeps its own. Raises `NotFound`
+        (`IndexNotFound`) without `create`, `Conflict` (`IndexNewerThanProgram`, `NotAnIndex`),
+        `Invalid` (`InvalidIndexUrl`), `Corrupt` (`IndexUnreadable`).
         """
         parsed = connect.parse_url(url)
         connect.prepare_file(parsed, create=create)
         engine = connect.connect(parsed, busy_seconds=busy_seconds)
         index = cls(parsed, engine, clock=clock, busy_seconds=busy_seconds)
         try:
-            index._make_current(create=create)
+            index._make_current(create=create, new_domain=new_domain)
         except BaseException:
             index.close()
             raise
@@ -102,7 +111,7 @@ class GalleryIndex:
         finally:
             self._turn.release()
 
-    def _make_current(self, *, create: bool) -> None:
+    def _make_current(self, *, create: bool, new_domain: DedupDomain) -> None:
         with self.read() as tx:
             revision = upgrade.revision_of(tx)
         if revision == upgrade.REVISIONS[-1]:
@@ -112,7 +121,7 @@ class GalleryIndex:
         if self._engine.dialect.name == "sqlite":
             self._keep_a_write_ahead_log()
         with self.begin() as tx:
-            upgrade.upgrade(tx)
+            upgrade.upgrade(tx, new_domain)
 
     def _keep_a_write_ahead_log(self) -> None:
         # The file remembers it. SQLite does not wait for other openers here, so we do.

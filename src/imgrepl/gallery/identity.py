@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from imgrepl.gallery.schema import identity
 from imgrepl.model.chunker import ChunkerParameters
-from imgrepl.model.domain import DEFAULT_DOMAIN, DedupDomain, DomainId
+from imgrepl.model.domain import DedupDomain, DomainId
 from imgrepl.model.ids import IndexId, StoreId
 
 _GENERATIONS_PER_EPOCH = 1 << 16
@@ -29,12 +29,12 @@ class IndexIdentity:
         return self.domain.chunker
 
 
-def make(tx: Connection) -> None:
-    """Gives a new index an identity of its own."""
+def make(tx: Connection, domain: DedupDomain) -> None:
+    """Gives a new index an identity of its own; its store's disks are cut as `domain` says."""
     tx.execute(
         insert(identity).values(
             id=1, store_id=uuid.uuid4().hex, index_id=uuid.uuid4().hex, epoch=1,
-            domain=_json_of(DEFAULT_DOMAIN),
+            domain=_json_of(domain),
         )
     )  # fmt: skip
 

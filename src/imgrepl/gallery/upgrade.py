@@ -9,6 +9,7 @@ from sqlalchemy import Connection, inspect, text
 
 from imgrepl.errors import Conflict
 from imgrepl.gallery import identity
+from imgrepl.model.domain import DedupDomain
 
 REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision this program knows, oldest first; a test compares them with `migrations/`."""
@@ -29,9 +30,10 @@ def revision_of(tx: Connection) -> str | None:
     return revision
 
 
-def upgrade(tx: Connection) -> None:
+def upgrade(tx: Connection, new_domain: DedupDomain) -> None:
     """Makes or migrates the index, all or nothing, in the caller's write transaction.
 
+    `new_domain` is for an index that is made; one that is migrated keeps its own.
     Raises `Conflict`: `IndexNewerThanProgram` for a revision this program does not know,
     `NotAnIndex` for a database that holds something else. Either is left as it was.
     """
@@ -53,7 +55,7 @@ def upgrade(tx: Connection) -> None:
         )
     _run_migrations(tx)
     if revision is None:
-        identity.make(tx)
+        identity.make(tx, new_domain)
 
 
 def _run_migrations(tx: Connection) -> None:

@@ -1,0 +1,55 @@
+"""Settings that become wired objects, each where it belongs."""
+
+import ast
+import threading
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import imgrepl
+from imgrepl.assembly.app import open_app
+from imgrepl.model.events import silent
+from imgrepl.settings import Given, Settings, load, setting_fields
+
+SOURCE = Path(imgrepl.__file__).parent
+
+
+def settings(folder: Path, **stated: object) -> Settings:
+    flags = [Given(name, value, "test") for name, value in stated.items()]
+    return load(flags, {"HOME": str(folder)}).settings
+
+
+def average_chunk_bytes(chosen: Settings) -> int:
+    with open_app(chosen, silent, threading.Event()) as app:
+        return app.ctx.engine.domain.chunker.average_bytes
+
+
+def test_the_average_chunk_is_chosen_once_when_the_index_is_made(tmp_path: Path) -> None:
+    coarse = settings(tmp_path, average_chunk_bytes="256KiB")
+
+    assert average_chunk_bytes(coarse) == 256 << 10
+    assert average_chunk_bytes(settings(tmp_path)) == 256 << 10
+
+
+def attributes_read(folder: Path) -> set[str]:
+    """Every attribute that is read of something that is called settings."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Attribute):
+                continue
+            owner = node.value
+            name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+            if name.strip("_") == "settings":
+                found.add(node.attr)
+    return found
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in setting_fields()])
+def test_every_setting_is_read_somewhere(name: str) -> None:
+    assert name in attributes_read(SOURCE)
+
+
+def test_nothing_reads_a_setting_that_there_is_not() -> None:
+    assert attributes_read(SOURCE) <= {spec.name for spec in fields(Settings)}
