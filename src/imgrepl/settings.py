@@ -143,6 +143,22 @@ class Settings:
     disk_bytes_max: int = _setting(
         "Largest disk, as the guest sees it.", 2048 * GIBIBYTE, Bound(MEBIBYTE, 32_767 * GIBIBYTE)
     )
+    prices_file: Path | None = field(
+        default=None,
+        metadata=_about(
+            "A price list of your own, TOML; what it leaves out costs as the shipped list says."
+        ),
+    )
+    budget_monthly_usd: float = _setting(
+        "The most that all galleries are to cost a month, in US dollars; 0 sets no budget.",
+        0.0,
+        Bound(0, 1e12),
+    )
+    budget_action: str = _setting(
+        "What becomes of a publication or an update that exceeds the budget.",
+        "warn",
+        Bound(choices=("warn", "refuse")),
+    )
     environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -317,7 +333,7 @@ def _refused(given: Given, rule: str) -> UsageError:
 def _parsed(spec: Field[Any], value: object) -> Any:  # noqa: ANN401 - as the field says
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise TypeError(type(value))
-    if spec.type is Path:
+    if spec.type in (Path, Path | None):
         return Path(_text(value)).expanduser()
     if spec.type is int:
         return value if isinstance(value, int) else _whole_number(_text(value))
@@ -341,8 +357,9 @@ def _whole_number(text: str) -> int:
 
 _KINDS = {
     str(Path): "a path",
+    str(Path | None): "a path",
     str(int): "a whole number, which may carry KiB, MiB, GiB or TiB",
-    str(float): "a number of seconds",
+    str(float): "a number",
     str(str): "text",
     str(str | None): "text",
 }

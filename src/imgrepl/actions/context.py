@@ -1,9 +1,11 @@
 """What every action is handed first."""
 
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from imgrepl.actions.pricing import Pricing
 from imgrepl.clock import Clock
 from imgrepl.disks.disk import ByteSource
 from imgrepl.engine.context import Engine, Stores
@@ -19,7 +21,8 @@ class Context:
 
     `open_source` opens a file, block device or `s3://` object; `spawn` starts a detached worker for
     an operation; `principal` is who asks, for the activity log; `state_dir` holds the logs of
-    detached workers.
+    detached workers. `pricing` is what costs are counted by; `choose` gives a number below the one
+    it is handed, by which readers spread over replicas.
     """
 
     engine: Engine
@@ -28,6 +31,8 @@ class Context:
     state_dir: Path
     open_source: Callable[[str], ByteSource]
     spawn: Callable[[OperationId], None]
+    pricing: Pricing = field(default_factory=Pricing)
+    choose: Callable[[int], int] = secrets.randbelow
 
     @property
     def index(self) -> GalleryIndex:

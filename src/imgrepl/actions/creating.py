@@ -5,10 +5,12 @@ And the same command again goes on.
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from imgrepl.actions import (
+    cost_changes,
     disk_sources,
     following,
     parents,
@@ -19,6 +21,7 @@ from imgrepl.actions import (
     waiting,
 )
 from imgrepl.actions.context import Context
+from imgrepl.actions.cost_changes import CostChange
 from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest, absolute
 from imgrepl.actions.version_requests import CreateVersion, VersionView
 from imgrepl.errors import Conflict, Invalid
@@ -54,12 +57,13 @@ def create(
         wanted = _wanted(ctx, tx, request, disks)
         existing = rows.find(tx, request.id)
     if estimate:
-        return rehearsing.estimate(ctx, wanted, disks)
+        return _with_cost(ctx, rehearsing.estimate(ctx, wanted, disks))
     if existing is not None and existing.committed:
         soft_deletion.check_active(existing)
         return _again(ctx, existing, wanted, disks, wait=wait, dry_run=dry_run)
     if dry_run:
-        return rehearsing.rehearse(ctx, wanted, disks)
+        return _with_cost(ctx, rehearsing.rehearse(ctx, wanted, disks))
+    _check_budget(ctx, wanted, disks)
     if existing is None:
         _check_readable(ctx, disks)
         if request.create_parents:
@@ -171,6 +175,23 @@ def _stage(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -> 
         rows.stage(tx, wanted, operation_id)
         replicas.plan(tx, wanted.id, targets.replicas_of(wanted.target_regions))
     return operation_id
+
+
+def _with_cost(ctx: Context, planned: VersionView) -> VersionView:
+    return replace(planned, cost=_cost_of(ctx, planned))
+
+
+def _cost_of(ctx: Context, planned: VersionView) -> CostChange:
+    return cost_changes.of_publication(ctx, planned.version, planned.transfer)
+
+
+def _check_budget(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -> None:
+    """By what the source's format calls allocated, and only if that is too much by its content."""
+    cost_changes.check_publication(
+        ctx,
+        lambda: _cost_of(ctx, rehearsing.estimate(ctx, wanted, disks)),
+        lambda: _cost_of(ctx, rehearsing.rehearse(ctx, wanted, disks)),
+    )
 
 
 def _check_readable(ctx: Context, disks: Sequence[DiskRequest]) -> None:

@@ -67,7 +67,7 @@ def _usage(shares: Iterable[RegionShare]) -> Usage:
     return Usage(
         provisioned_bytes=sum(share.provisioned_bytes for share in once),
         occupied_bytes=sum(share.occupied_bytes for share in once),
-        billed_bytes=sum(share.occupied_bytes * share.replicas_completed for share in counted),
+        billed_bytes=sum(share.billed_bytes for share in counted),
         stored_bytes=usage.stored_bytes(counted),
         replicas=sum(share.replicas_completed for share in counted),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from imgrepl.actions.cost_changes import CostChange
 from imgrepl.model.gallery import ImageVersion, SafetyProfile, VersionId
 from imgrepl.model.ids import OperationId
 from imgrepl.model.region import StorageAccountType
@@ -62,7 +63,7 @@ class VersionView:
     """A version as it stands, and what the call that gives it has moved.
 
     `operation` is the one that goes on after the call, or ended with it; `explained` says of each
-    candidate why it is, or is not, the latest.
+    candidate why it is, or is not, the latest. `cost` is what a plan would change in the bill.
     """
 
     version: ImageVersion
@@ -71,3 +72,4 @@ class VersionView:
     operation: OperationId | None = None
     explained: tuple[str, ...] | None = None
     planned: bool = False
+    cost: CostChange | None = None

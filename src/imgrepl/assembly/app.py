@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from imgrepl.actions.context import Context
 from imgrepl.assembly.bounds import engine_options, limits_of, new_domain
+from imgrepl.assembly.pricing import pricing_of
 from imgrepl.assembly.stores import PlaceStores, StoppableClock
 from imgrepl.assembly.workers import spawn_worker
 from imgrepl.clock import SystemClock
@@ -56,6 +57,7 @@ def open_app(settings: Settings, events: EventSink, stop: threading.Event) -> It
                 principal=_principal(),
                 state_dir=settings.state_dir,
                 open_source=stores.open_source,
+                pricing=pricing_of(settings),
                 spawn=lambda operation_id: spawn_worker(settings, operation_id),
             )
         )

@@ -54,9 +54,13 @@ def note(tx: Connection, entry: LedgerEntry) -> None:
     )
 
 
-def entries(tx: Connection, gallery: GalleryId | None = None) -> list[LedgerEntry]:
-    """Every entry of a gallery, or of all, the oldest first; names compare without case."""
+def entries(
+    tx: Connection, gallery: GalleryId | None = None, *, since: datetime | None = None
+) -> list[LedgerEntry]:
+    """The entries of a gallery, or of all, the oldest first; names compare without case."""
     chosen = sa.select(ledger).order_by(ledger.c.at, ledger.c.id)
+    if since is not None:
+        chosen = chosen.where(ledger.c.at >= since)
     if gallery is not None:
         chosen = chosen.where(
             sa.func.lower(ledger.c.subscription) == gallery.subscription.lower(),

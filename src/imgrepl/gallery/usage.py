@@ -21,7 +21,7 @@ from imgrepl.gallery.schema import (
     version_disks,
     versions,
 )
-from imgrepl.model.gallery import GalleryId, VersionId, VersionName
+from imgrepl.model.gallery import GalleryId, ReplicationMode, VersionId, VersionName
 from imgrepl.model.ids import PackId
 from imgrepl.model.region import PlaceRole, StorageAccountType
 from imgrepl.model.replica import ReplicaState
@@ -29,7 +29,7 @@ from imgrepl.model.replica import ReplicaState
 
 @dataclass(frozen=True, kw_only=True)
 class RegionShare:
-    """What one committed version has in one region.
+    """What one committed version has in one region; a shallow one has no copy that is billed.
 
     `packs` are those it names, by the role of the region's places that hold them, each with its
     length times those places.
@@ -41,18 +41,31 @@ class RegionShare:
     provisioned_bytes: int
     occupied_bytes: int
     replicas_completed: int
+    replication_mode: ReplicationMode
     packs: dict[tuple[PlaceRole, PackId], int]
 
+    @property
+    def replicas_billed(self) -> int:
+        """Its copies: every complete replica, but for a shallow version none."""
+        return 0 if self.replication_mode is ReplicationMode.SHALLOW else self.replicas_completed
 
-def shares(tx: Connection, gallery: GalleryId | None = None) -> list[RegionShare]:
+    @property
+    def billed_bytes(self) -> int:
+        """Occupied times copies."""
+        return self.occupied_bytes * self.replicas_billed
+
+
+def shares(
+    tx: Connection, gallery: GalleryId | None = None, *, with_packs: bool = True
+) -> list[RegionShare]:
     """Every committed version of the gallery, or of all, in every region it has replicas in.
 
-    Raises `NotFound` (`GalleryNotFound`).
+    Without packs no pack is looked at. Raises `NotFound` (`GalleryNotFound`).
     """
     within: sa.ColumnElement[bool] = sa.true()
     if gallery is not None:
         within = galleries.c.id == lookups.gallery_number(tx, gallery)
-    held = _packs_held(tx, within)
+    held = _packs_held(tx, within) if with_packs else defaultdict(dict)
     return [
         RegionShare(
             version=_version_id(row),
@@ -61,6 +74,7 @@ def shares(tx: Connection, gallery: GalleryId | None = None) -> list[RegionShare
             provisioned_bytes=row.provisioned or 0,
             occupied_bytes=row.occupied or 0,
             replicas_completed=row.completed,
+            replication_mode=ReplicationMode(row.replication_mode),
             packs=held[row.id, row.region],
         )
         for row in tx.execute(_replicas_by_region(within))
@@ -100,6 +114,7 @@ def _replicas_by_region(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
         versions.c.major,
         versions.c.minor,
         versions.c.patch,
+        versions.c.replication_mode,
     )
     kept = (replicas.c.region, replicas.c.storage_account_type)
     keys = (versions.c.id, *names, *kept, disks.c.provisioned, disks.c.occupied)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from imgrepl.errors import Invalid
 from imgrepl.model.gallery import ImageVersion, ReplicationMode
 from imgrepl.model.prices import Prices
-from imgrepl.model.region import StorageAccountType, roles_of
+from imgrepl.model.region import PlaceRole, StorageAccountType, roles_of
 
 ZERO_USD = Decimal(0)
 _CENT = Decimal("0.01")
@@ -174,6 +174,11 @@ class Month(NamedTuple):
         """How many days it has."""
         return monthrange(self.year, self.month)[1]
 
+    @property
+    def start(self) -> datetime:
+        """Its first moment."""
+        return datetime(self.year, self.month, 1, tzinfo=UTC)
+
     def next(self) -> "Month":
         """The month after it."""
         return Month(self.year + self.month // 12, self.month % 12 + 1)
@@ -204,3 +209,20 @@ def storage_usd_in(month: Month, since: datetime, storage_usd_month: Decimal) ->
 def cents(amount: Decimal) -> Decimal:
     """The amount to the cent, half a cent upwards."""
     return amount.quantize(_CENT, ROUND_HALF_UP)
+
+
+def stored_usd_month(prices: Prices, stored: Mapping[tuple[str, PlaceRole], int]) -> Decimal:
+    """What the bytes that the places of regions really hold would cost a month.
+
+    A byte in one of three zones is a third of a zonal one, and the price of a zonal byte covers all
+    three.
+    """
+    return sum(
+        (
+            prices.storage_usd_month(region, kind, held_bytes) / len(roles_of(kind))
+            for (region, role), held_bytes in stored.items()
+            for kind in StorageAccountType
+            if role in roles_of(kind)
+        ),
+        start=ZERO_USD,
+    )
