@@ -80,17 +80,26 @@ def from_first(
 ) -> _Result:
     """`attempt` with the first place that does not fail; says which ones did.
 
-    Raises what the last one failed with: `NotFound`, `Corrupt` or `Unavailable`.
+    Where all fail, raises `Unavailable` if one of them may have it and did not answer, else
+    `Corrupt` (`PackLost`): what was published is gone.
     """
-    failure: ImgreplError | None = None
+    failures: list[ImgreplError] = []
     for place in sources:
         try:
             return attempt(place)
         except (Corrupt, NotFound, Unavailable) as error:
-            failure = error
+            failures.append(error)
             text = f"{what} could not be read from {place.name}: {error.message}"
             engine.events(Notice(level="warning", text=text, subject=place.region))
-    raise failure or NotFound(f"no place has {what}", code="PackLost")
+    for failure in failures:
+        if isinstance(failure, Unavailable):
+            raise failure
+    raise Corrupt(
+        f"none of {len(failures)} places gives a healthy copy of {what}",
+        code="PackLost",
+        details=[f"{error.code}: {error.message}" for error in failures],
+        hint="`imgrepl image-version repair` mends what any region still has",
+    )
 
 
 def chunks_of(engine: Engine, fetched: Fetched, run: Run) -> Iterator[bytes]:
