@@ -10,9 +10,10 @@ Rows, each run in turns with whole processes, medians shown:
 
 Server and downloads are in memory, indexes and caches on a disk. Each contender has a store of its
 own that is put back before every run. A peer that this machine lacks is named and left out; one
-that takes more than 20 s runs twice. Sent bytes are what its store grew by, but for imgrepl, which
-says itself and is checked by counting what crosses the wire in a run that is not timed. The mark,
-fast_path.py, is timed as it times itself, without the start of Python.
+that takes more than 20 s runs twice. borg and casync write to folders, and run beside the first
+server only. Sent bytes are what a store grew by, but for imgrepl, which says itself and is checked
+by counting what crosses the wire in a run that is not timed. The mark, fast_path.py, is timed as it
+times itself, without the start of Python.
 
     python bench/transfer.py --images .cache/images/debian
 """
@@ -42,7 +43,14 @@ from harness.contenders import (
 )
 from harness.images import raw_images, same_content, warm, write_random
 from harness.measuring import Cost, measure
-from harness.options import add_images, add_places, folders, free_bytes, parser_of
+from harness.options import (
+    add_images,
+    add_places,
+    add_rounds,
+    folders,
+    free_bytes,
+    parser_of,
+)
 from harness.rows import Row, in_turns, table_of
 from harness.servers import running
 from harness.tables import Report, publish
@@ -66,10 +74,11 @@ def main(arguments: list[str] | None = None) -> int:
     report.notes += _notes(asked, has_images=images is not None)
     for path in (images or {}).values():
         warm(path)
+    local: dict[str, Row] = {}
     for kind in asked.servers:
         with folders(asked) as (disk, memory), running(kind, memory / "server") as server:
             bench = Bench(server=server, disk=disk, memory=memory)
-            transfers = Transfers(bench, asked.rounds, report)
+            transfers = Transfers(bench, asked.rounds, report, local)
             if "dense" in asked.rows:
                 transfers.dense(asked.dense_mib << 20)
             if images is not None and "v1" in asked.rows:
@@ -86,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = parser_of(__doc__ or "")
     add_images(parser)
     add_places(parser)
+    add_rounds(parser)
     parser.add_argument("--dense-mib", type=int, default=1024, help="default 1024")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="default: all")
     return parser
@@ -119,12 +129,17 @@ class Wire:
 
 
 class Transfers:
-    """All rows against one server."""
+    """All rows against one server.
 
-    def __init__(self, bench: Bench, rounds: int, report: Report) -> None:
+    `local` has the rows of contenders that use no server: they run beside the first one only, and
+    what they took then stands in the rows of every later one.
+    """
+
+    def __init__(self, bench: Bench, rounds: int, report: Report, local: dict[str, Row]) -> None:
         self._bench = bench
         self._rounds = rounds
         self._report = report
+        self._local = local
         self._rows: list[Row] = []
         self._wire: dict[str, dict[str, Wire]] = {}
 
@@ -140,7 +155,7 @@ class Transfers:
             self._fetch(down, contender, image, "dense")
             contender.close()
 
-        works = {kind.title: partial(there_and_back, kind) for kind in _present(COPIERS)}
+        works = {kind.title: partial(there_and_back, kind) for kind in self._running(COPIERS)}
         works[FastPath.title] = partial(self._mark, up, [image])
         in_turns(self._rounds, works, [up])
         image.unlink()
@@ -162,7 +177,7 @@ class Transfers:
         """Rows for the third of `generations` after the first two, and for getting it back."""
         *earlier, image = generations
         up, down = self._row(name), self._row(f"{name} restored")
-        contenders = [self._opened(kind) for kind in _present(VERSIONERS)]
+        contenders = [self._opened(kind) for kind in self._running(VERSIONERS)]
         for contender in contenders:
             for path in earlier:
                 measure(contender.store(path, path.stem))
@@ -184,6 +199,7 @@ class Transfers:
 
     def finish(self) -> None:
         """Puts the rows into the report."""
+        self._share_local()
         title = self._bench.server.title
         wire_rows = [
             f"{work}: {title} sent {wire.body_bytes / 1e6:.1f} MB in {wire.writing_requests} "
@@ -212,6 +228,17 @@ class Transfers:
                 for work, wires in self._wire.items()
             },
         }
+
+    def _running(self, kinds: Sequence[type[Contender]]) -> list[type[Contender]]:
+        """Those that this machine has, without those that have run beside an earlier server."""
+        return [kind for kind in _present(kinds) if kind.uses_server or not self._local]
+
+    def _share_local(self) -> None:
+        titles = [kind.title for kind in STORERS if not kind.uses_server]
+        if not self._local:
+            self._local.update({row.name: row.of(titles) for row in self._rows})
+        for row in self._rows:
+            row.take(self._local[row.name])
 
     def _row(self, name: str) -> Row:
         row = Row(name)
@@ -266,7 +293,7 @@ class Transfers:
 
     def _fitting(self, image: Path) -> list[type[Contender]]:
         """Those that this machine has, without copiers of whole files that do not fit in memory."""
-        present = _present(STORERS)
+        present = self._running(STORERS)
         if free_bytes(self._bench.memory) > image.stat().st_size * 5 // 4:
             return present
         self._report.notes.append(

@@ -26,7 +26,7 @@ class Contender(ABC):
 
     title: str
     programs: Sequence[str] = ()
-    deduplicates = False
+    uses_server = True
 
     def __init__(self, bench: Bench, endpoint_url: str) -> None:
         self._bench = bench
@@ -91,7 +91,6 @@ class Imgrepl(Contender):
     """Ours: the first version into a place nobody prepared, as a user's first one is."""
 
     title = "imgrepl"
-    deduplicates = True
 
     def open(self) -> None:
         super().open()
@@ -315,7 +314,6 @@ class Restic(Contender):
 
     title = "restic"
     programs: Sequence[str] = ("restic",)
-    deduplicates = True
 
     def open(self) -> None:
         super().open()
@@ -343,7 +341,7 @@ class Restic(Contender):
 class _LocalContender(Contender):
     """A peer that cannot write to S3: its store is a folder of this machine, to its advantage."""
 
-    deduplicates = True
+    uses_server = False
 
     @property
     def repository(self) -> Path:

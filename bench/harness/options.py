@@ -19,8 +19,13 @@ def parser_of(doc: str) -> argparse.ArgumentParser:
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures here")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each program; default 5")
     return parser
+
+
+def add_rounds(parser: argparse.ArgumentParser, default: int = 5) -> None:
+    parser.add_argument(
+        "--rounds", type=int, default=default, help=f"runs of each program; default {default}"
+    )
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,18 @@ class Row:
     def add(self, title: str, cost: Cost) -> None:
         self.costs.setdefault(title, []).append(cost)
 
+    def of(self, titles: Sequence[str]) -> "Row":
+        """The same work by these contenders alone."""
+        part = Row(self.name)
+        part.costs = {title: self.costs[title] for title in titles if title in self.costs}
+        part.sent_bytes = {t: self.sent_bytes[t] for t in titles if t in self.sent_bytes}
+        return part
+
+    def take(self, other: "Row") -> None:
+        """Adds the contenders of a row for the same work."""
+        self.costs |= other.costs
+        self.sent_bytes |= other.sent_bytes
+
     def has_enough(self, title: str) -> bool:
         """Whether a slow contender has had its rounds."""
         costs = self.costs.get(title, [])
