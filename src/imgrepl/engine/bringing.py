@@ -18,8 +18,8 @@ from imgrepl.model.plan import FramesMove, Move
 from imgrepl.model.region import Place
 
 
-def bring(engine: Engine, lease: Lease, content_ids: Sequence[ContentId], home: Place) -> None:
-    """Makes every pack that these contents name present in `home`, and pins it.
+def bring(engine: Engine, lease: Lease, content_ids: Sequence[ContentId], place: Place) -> None:
+    """Makes every pack that these contents name present in `place`, or its frames, and pins it.
 
     A holder that turns out to be damaged is marked and another one asked. Raises `Corrupt`
     (`PackLost`) where no place has a healthy copy of one.
@@ -28,38 +28,38 @@ def bring(engine: Engine, lease: Lease, content_ids: Sequence[ContentId], home: 
         attempts = len(place_rows.list_all(tx))
     for _ in range(attempts):
         try:
-            return _bring(engine, lease, content_ids, home)
+            return _bring(engine, lease, content_ids, place)
         except (Corrupt, NotFound) as error:
             if error.code == PACK_LOST:
                 raise
-    return _bring(engine, lease, content_ids, home)
+    return _bring(engine, lease, content_ids, place)
 
 
-def _bring(engine: Engine, lease: Lease, content_ids: Sequence[ContentId], home: Place) -> None:
+def _bring(engine: Engine, lease: Lease, content_ids: Sequence[ContentId], place: Place) -> None:
     with engine.index.begin() as tx:
-        moved.pin(tx, lease.operation.id, home.id, content_ids)
-        missing = moved.lacking(tx, home.id, content_ids)
+        moved.pin(tx, lease.operation.id, place.id, content_ids)
+        missing = moved.lacking(tx, place.id, content_ids)
         lacking = [pack_id for pack_id in contents.packs_of(tx, content_ids) if pack_id in missing]
         sizes = contents.pack_bytes_of(tx, lacking)
         by_id = {place.id: place for place in place_rows.list_all(tx)}
         holders = packs.holders(tx, lacking)
     having = {p: [by_id[row.place_id] for row in rows] for p, rows in holders.items()}
-    needs = survey(engine, content_ids, [home], home_region=home.region)
+    needs = survey(engine, content_ids, [place], home_region=place.region)
     wanted = {pack_id: sizes[pack_id] for pack_id in lacking}
-    plan = plan_replication(wanted, [home], having, home_region=home.region, needs=needs)
+    plan = plan_replication(wanted, [place], having, home_region=place.region, needs=needs)
     mover = PackMover(engine, lease.operation.id, by_id, plan.moves)
     frame_mover = FrameMover(engine, lease.operation.id, by_id, content_ids)
 
     def move_one(move: Move) -> None:
         check_stop(engine.stop)
         if isinstance(move, FramesMove):
-            frame_mover.deliver(home.region, move, frame_mover.read(move))
+            frame_mover.deliver(place.region, move, frame_mover.read(move))
             return
         body = mover.read(move) if move.read_from is not None else None
-        mover.deliver(home.region, move, body)
+        mover.deliver(place.region, move, body)
 
     try:
         with ThreadPoolExecutor(engine.options.region_uploads, "bring") as pool:
             list(pool.map(move_one, plan.all_moves))
     finally:
-        mover.confirm(home.region)
+        mover.confirm(place.region)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from imgrepl.engine import sealer
+from imgrepl.engine.bringing import bring
 from imgrepl.engine.context import Engine
 from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.lease import Lease
@@ -17,7 +18,7 @@ from imgrepl.engine.stopping import check_stop
 from imgrepl.engine.uploads import put_pack
 from imgrepl.engine.verifier import Fault, Health, ReplicaHealth, verify_version
 from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
-from imgrepl.gallery import packs
+from imgrepl.gallery import moved, packs
 from imgrepl.gallery import places as place_rows
 from imgrepl.layout import keys
 from imgrepl.model.gallery import ImageVersion
@@ -58,7 +59,7 @@ def repair_version(
             for fault in place_faults:
                 check_stop(engine.stop)
                 try:
-                    _mend(engine, lease, fault)
+                    _mend(engine, lease, version, fault)
                     mended.append(fault)
                 except (Corrupt, NotFound, Unavailable) as error:
                     beyond.append(fault._replace(reason=f"{fault.reason}; {_why(error)}"))
@@ -81,13 +82,32 @@ def _by_part(
     return [(part, list(faults[part.region].values())) for part in parts if faults[part.region]]
 
 
-def _mend(engine: Engine, lease: Lease, fault: Fault) -> None:
-    if fault.pack_id is not None:
-        _mend_pack(engine, lease, fault.place, fault.pack_id)
+def _mend(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> None:
+    if fault.pack_id is None:
+        parsed = keys.parse_manifest_key(fault.key)
+        assert parsed is not None, "a fault without a pack is a manifest's"
+        _mend_manifest(engine, fault.place, parsed.content_id)
         return
-    parsed = keys.parse_manifest_key(fault.key)
-    assert parsed is not None, "a fault without a pack is a manifest's"
-    _mend_manifest(engine, fault.place, parsed.content_id)
+    with engine.index.read() as tx:
+        has_row = bool(packs.live_in(tx, fault.place.id, [fault.pack_id]))
+        stands_for = moved.leading_to(tx, fault.place.id, fault.pack_id)
+        elsewhere = any(
+            row.place_id != fault.place.id
+            for row in packs.holders(tx, [fault.pack_id])[fault.pack_id]
+        )
+    if keys.parse_moved_key(fault.key) or not has_row or (stands_for and not elsewhere):
+        _bring_again(engine, lease, version, fault.place, [fault.pack_id, *stands_for])
+    else:
+        _mend_pack(engine, lease, fault.place, fault.pack_id)
+
+
+def _bring_again(
+    engine: Engine, lease: Lease, version: ImageVersion, place: Place, pack_ids: Sequence[PackId]
+) -> None:
+    """What the place lacks of these packs, for all contents that stand there, in whatever way."""
+    with engine.index.read() as tx:
+        standing = {c for users in moved.users(tx, place.id, pack_ids).values() for c in users}
+    bring(engine, lease, list(dict.fromkeys([*version.content_ids, *sorted(standing)])), place)
 
 
 def _mend_pack(engine: Engine, lease: Lease, place: Place, pack_id: PackId) -> None:

@@ -3,13 +3,15 @@
 By the store's word or by reading all of it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from imgrepl.engine import moved_checks
 from imgrepl.engine.context import Engine
+from imgrepl.engine.moved_checks import MISSING, Expected, expected_in
 from imgrepl.engine.pack_reading import set_damaged
 from imgrepl.engine.replicator import RegionPart
 from imgrepl.engine.reporting import Reporter
@@ -22,6 +24,7 @@ from imgrepl.layout.manifest import decode_manifest
 from imgrepl.layout.pack import verify_pack
 from imgrepl.model.gallery import ImageVersion
 from imgrepl.model.ids import PackId
+from imgrepl.model.manifest import Manifest
 from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import Place
 from imgrepl.model.replica import Replica, ReplicaState
@@ -37,7 +40,10 @@ class Health(StrEnum):
 
 
 class Fault(NamedTuple):
-    """One object that is not what it should be. `pack_id` is None for a manifest."""
+    """One object that is not what it should be.
+
+    `pack_id` is None for a manifest; for a moved object it is the pack that became something else.
+    """
 
     place: Place
     key: str
@@ -79,17 +85,15 @@ def verify_version(
     for part in parts:
         reporter = Reporter(engine, "verify", part.region)
         with reporter:
-            sizes = _pack_sizes(engine, version)
-            places = len(part.all_places)
-            reporter.begin(places * sum(sizes.values()), places * len(sizes))
+            sizes = [
+                pack_bytes
+                for place in part.all_places
+                for pack_bytes in expected_in(engine, place, version.content_ids).sizes.values()
+            ]
+            reporter.begin(sum(sizes), len(sizes))
             for replica, group in zip(part.replicas, part.places, strict=True):
                 verdicts.append(_verify_replica(engine, version, replica, group, reporter, deep))
     return verdicts
-
-
-def _pack_sizes(engine: Engine, version: ImageVersion) -> dict[PackId, int]:
-    with engine.index.read() as tx:
-        return contents.pack_bytes_of(tx, contents.packs_of(tx, version.content_ids))
 
 
 def _verify_replica(
@@ -128,11 +132,8 @@ def _verify_replica(
 def _health(faults: Sequence[Fault], packs_expected: int) -> Health:
     if not faults:
         return Health.HEALTHY
-    absent = [fault for fault in faults if fault.reason == _MISSING]
+    absent = [fault for fault in faults if fault.reason == MISSING]
     return Health.MISSING if len(absent) >= packs_expected > 0 else Health.DAMAGED
-
-
-_MISSING = "it is missing"
 
 
 def _verify_place(
@@ -142,9 +143,8 @@ def _verify_place(
     reporter: Reporter,
     deep: bool,
 ) -> _Finding:
-    sizes = _pack_sizes(engine, version)
-    with engine.index.read() as tx:
-        rows = packs.live_in(tx, place.id, sizes)
+    expected = expected_in(engine, place, version.content_ids)
+    sizes, rows = expected.sizes, expected.rows
     store = engine.stores.of(place)
     check = _read_pack(engine) if deep else _head_pack
     threads = engine.options.downloads_in_flight if deep else engine.options.heads_in_flight
@@ -153,7 +153,7 @@ def _verify_place(
         check_stop(engine.stop)
         row = rows.get(pack_id)
         if row is None:
-            return Fault(place, keys.pack_key(pack_id, 0), pack_id, _MISSING)
+            return Fault(place, keys.pack_key(pack_id, 0), pack_id, MISSING)
         outcome = _outcome(place, row, lambda: check(store, row))
         reporter.add(row.pack_bytes)
         return outcome
@@ -162,7 +162,13 @@ def _verify_place(
         outcomes = dict(zip(sizes, pool.map(look, sizes), strict=True))
     faults = [outcome for outcome in outcomes.values() if isinstance(outcome, Fault)]
     _record(engine, place, outcomes)
-    faults += _manifest_faults(engine, version, place, deep)
+    manifests, manifest_faults = _manifests(engine, version, place, deep)
+    if deep:
+        proven = () if faults else manifests
+        wrong = _read_moved(engine, place, expected, proven)
+    else:
+        wrong = moved_checks.missing_objects(engine, place, expected)
+    faults += [*_moved_faults(place, expected, wrong), *manifest_faults]
     return _Finding(packs=len(sizes), bytes=sum(sizes.values()), faults=faults)
 
 
@@ -170,7 +176,7 @@ def _outcome(place: Place, row: PlacePack, check: Callable[[], ProofLevel]) -> P
     try:
         return check()
     except NotFound:
-        reason = _MISSING
+        reason = MISSING
     except Corrupt as error:
         reason = error.message
     return Fault(place, keys.pack_key(row.pack_id, row.generation), row.pack_id, reason)
@@ -206,26 +212,43 @@ def _record(engine: Engine, place: Place, outcomes: dict[PackId, ProofLevel | Fa
             set_damaged(engine, place, pack_id, outcome.reason)
 
 
-def _manifest_faults(
-    engine: Engine,
-    version: ImageVersion,
-    place: Place,
-    deep: bool,
-) -> Iterable[Fault]:
+def _manifests(
+    engine: Engine, version: ImageVersion, place: Place, deep: bool
+) -> tuple[list[Manifest], list[Fault]]:
+    """The manifests there, read if it goes `deep`, and what is wrong with the others."""
     with engine.index.read() as tx:
         rows = [contents.get(tx, content_id) for content_id in version.content_ids]
     store = engine.stores.of(place)
+    manifests: list[Manifest] = []
+    faults: list[Fault] = []
     for row in rows:
         assert row is not None, "a committed version's contents are known"
         key = keys.manifest_key(row.content_id, row.generation)
         try:
             if deep:
-                decode_manifest(store.get(key), row.content_id)
+                manifests.append(decode_manifest(store.get(key), row.content_id))
             else:
                 store.head(key)
         except (Corrupt, NotFound) as error:
-            reason = _MISSING if isinstance(error, NotFound) else error.message
-            yield Fault(place, key, None, reason)
+            reason = MISSING if isinstance(error, NotFound) else error.message
+            faults.append(Fault(place, key, None, reason))
+    return manifests, faults
+
+
+def _read_moved(
+    engine: Engine, place: Place, expected: Expected, proven: Sequence[Manifest]
+) -> dict[PackId, str]:
+    """What is wrong with moved objects, and with what they make of the `proven` manifests."""
+    objects, unreadable = moved_checks.read_objects(engine, place, expected)
+    wrong = moved_checks.wrong_objects(engine, place, expected, objects, proven)
+    return unreadable | wrong
+
+
+def _moved_faults(place: Place, expected: Expected, wrong: Mapping[PackId, str]) -> list[Fault]:
+    return [
+        Fault(place, moved_checks.moved_key(expected.through[pack_id]), pack_id, reason)
+        for pack_id, reason in wrong.items()
+    ]
 
 
 def unreachable(error: ImgreplError, part: RegionPart) -> list[ReplicaHealth]:

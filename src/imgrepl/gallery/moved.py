@@ -210,6 +210,14 @@ def uses(tx: Connection, content_ids: Iterable[ContentId]) -> dict[PackId, dict[
     return dict(found)
 
 
+def leading_to(tx: Connection, place_id: PlaceId, part_id: PackId) -> list[PackId]:
+    """The packs of which some slots are in `part_id` here."""
+    chosen = sa.select(moved_parts.c.pack_id).where(
+        moved_parts.c.place_id == place_id, moved_parts.c.part_id == part_id
+    )
+    return [PackId(pack_id) for pack_id in tx.scalars(chosen.order_by(moved_parts.c.pack_id))]
+
+
 def places_with(tx: Connection, pack_id: PackId) -> list[PlaceId]:
     """Where the pack leads to others."""
     chosen = sa.select(moved_parts.c.place_id).where(moved_parts.c.pack_id == pack_id)
