@@ -47,6 +47,7 @@ def _error(error: Exception, request: Request = PUT) -> ImgreplError:
         (404, "NoSuchKey", NotFound, "ObjectNotFound"),
         (404, "404", NotFound, "ObjectNotFound"),
         (404, "NoSuchBucket", NotFound, "BucketMissing"),
+        (404, "XAdminUserNotFound", NotAllowed, "CredentialsRefused"),
         (403, "AccessDenied", NotAllowed, "AccessDenied"),
         (403, "InvalidAccessKeyId", NotAllowed, "CredentialsRefused"),
         (403, "SignatureDoesNotMatch", NotAllowed, "CredentialsRefused"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imgrepl.errors import Corrupt, Invalid, Unavailable
+from imgrepl.errors import Corrupt, ImgreplError, Invalid, NotAllowed, NotFound, Unavailable
 from imgrepl.model.region import Endpoint
 from imgrepl.store.credentials import S3Clients
 from imgrepl.store.opening import open_store
@@ -308,3 +308,33 @@ def test_a_port_where_nobody_listens_is_unavailable_at_once() -> None:
     with pytest.raises(Unavailable, match=str(port)) as caught:
         store.head("k")
     assert caught.value.code == "EndpointUnreachable"
+
+
+@pytest.mark.parametrize(
+    ("server_code", "error", "code"),
+    [
+        ("NoSuchKey", NotFound, "ObjectNotFound"),
+        ("NoSuchBucket", NotFound, "BucketMissing"),
+        ("XAdminUserNotFound", NotAllowed, "CredentialsRefused"),
+    ],
+)
+def test_a_head_that_finds_nothing_says_whether_key_bucket_or_account_is_missing(
+    scripted: ScriptedServer,
+    store: S3Store,
+    server_code: str,
+    error: type[ImgreplError],
+    code: str,
+) -> None:
+    """A HEAD's 404 has no body to tell: only a key that is surely absent is not found."""
+    scripted.answer = _reply(404, f"<Error><Code>{server_code}</Code></Error>".encode())
+    with pytest.raises(error) as caught:
+        store.head("packs/ab/k.0")
+    assert caught.value.code == code
+
+
+def test_a_head_of_what_comes_into_being_meanwhile_finds_it(
+    scripted: ScriptedServer, store: S3Store
+) -> None:
+    answers = iter([_reply(404), _reply(200, b"body"), _reply(200, b"body", ETag='"e"')])
+    scripted.answer = lambda handler, body: next(answers)(handler, body)
+    assert store.head("packs/ab/k.0").size_bytes == 4

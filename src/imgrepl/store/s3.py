@@ -8,14 +8,14 @@ clients cost.
 import base64
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from imgrepl.clock import Clock, SystemClock
-from imgrepl.errors import Unavailable
+from imgrepl.errors import NotFound, Unavailable
 from imgrepl.store.keys import checked_key, checked_prefix
 from imgrepl.store.listing_order import in_key_order, safe_start
 from imgrepl.store.protocols import Body, DeleteFailure, ObjectInfo
@@ -93,6 +93,16 @@ class S3Store:
             raise translated(error, request, self._clock.now()) from error
 
     def head(self, key: str) -> ObjectInfo:
+        with suppress(NotFound):
+            return self._head(key)
+        # A 404 to a HEAD has no body. What is missing, the key, the bucket or the account, is asked
+        # by a GET: to take one for another would call everything in a place gone.
+        with self.translating("GET", key):
+            answer = self.client.get_object(Bucket=self.bucket, Key=self.full_key(key))
+            answer["Body"].close()
+        return self._head(key)
+
+    def _head(self, key: str) -> ObjectInfo:
         with self.translating("HEAD", key):
             answer = self.client.head_object(
                 Bucket=self.bucket, Key=self.full_key(key), ChecksumMode="ENABLED"

@@ -39,6 +39,8 @@ _BAD_DIGEST = {"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"}
 _BAD_DIGEST |= {"XAmzContentSHA256Mismatch"}
 _ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"}
 _SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
+_NO_SUCH_ACCOUNT = {"InvalidAccessKeyId", "XAdminUserNotFound"}
+"""versitygw says the latter, and says it with a 404."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,8 @@ def _by_code(answer: _Answer, request: Request, now: datetime) -> ImgreplError |
         return _skewed(answer, request, now)
     if answer.code in _ELSEWHERE or answer.status in (301, 302, 307) or _names_region(answer):
         return _elsewhere(answer, request)
+    if answer.code in _NO_SUCH_ACCOUNT:
+        return _not_allowed(answer, request, now)
     if answer.code == "InvalidObjectState":
         return _archived(answer, request)
     return None
