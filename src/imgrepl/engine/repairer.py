@@ -90,19 +90,20 @@ def _mend(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> 
         return
     with engine.index.read() as tx:
         has_row = bool(packs.live_in(tx, fault.place.id, [fault.pack_id]))
-        stands_for = moved.leading_to(tx, fault.place.id, fault.pack_id)
+        served = moved.served_by(tx, fault.place.id, [fault.pack_id])
         elsewhere = any(
             row.place_id != fault.place.id
             for row in packs.holders(tx, [fault.pack_id])[fault.pack_id]
         )
-    if keys.parse_moved_key(fault.key) or not has_row or (stands_for and not elsewhere):
-        _bring_again(engine, lease, version, fault.place, [fault.pack_id, *stands_for])
+    if keys.parse_moved_key(fault.key) or not has_row or (served and not elsewhere):
+        affected = {fault.pack_id, *served.get(fault.pack_id, ())}
+        _bring_again(engine, lease, version, fault.place, affected)
     else:
         _mend_pack(engine, lease, fault.place, fault.pack_id)
 
 
 def _bring_again(
-    engine: Engine, lease: Lease, version: ImageVersion, place: Place, pack_ids: Sequence[PackId]
+    engine: Engine, lease: Lease, version: ImageVersion, place: Place, pack_ids: set[PackId]
 ) -> None:
     """What the place lacks of these packs, for all contents that stand there, in whatever way."""
     with engine.index.read() as tx:

@@ -139,6 +139,36 @@ def retire(tx: Connection, place_id: PlaceId) -> None:
     _forget(tx, place_id, whole, parts=True, uses=True)
 
 
+def revisions_in(tx: Connection, place_id: PlaceId) -> dict[PackId, int]:
+    """The revision that counts, or counted last, of every pack that ever led elsewhere here."""
+    chosen = sa.select(moved_packs.c.pack_id, moved_packs.c.revision)
+    rows = tx.execute(chosen.where(moved_packs.c.place_id == place_id))
+    return {PackId(pack_id): revision for pack_id, revision in rows}
+
+
+def forget_idle(tx: Connection, place_id: PlaceId, but: Collection[ContentId]) -> set[PackId]:
+    """Gives up what serves no content that stands here, or is in `but`; gives those that remain.
+
+    Versions that are being published count: theirs may be filled at any moment.
+    """
+    served = (
+        sa.select(moved_uses.c.pack_id, moved_uses.c.content_id)
+        .where(moved_uses.c.place_id == place_id)
+        .distinct()
+    )
+    standing = sa.exists().where(
+        version_disks.c.content_id == moved_uses.c.content_id,
+        replicas.c.version_id == version_disks.c.version_id,
+        replica_here(tx, place_id),
+    )
+    needed = {PackId(row.pack_id) for row in tx.execute(served.where(standing))}
+    needed |= {PackId(row.pack_id) for row in tx.execute(served) if row.content_id in but}
+    leading = sa.select(moved_parts.c.pack_id).where(moved_parts.c.place_id == place_id).distinct()
+    idle = {PackId(pack_id) for pack_id in tx.scalars(leading)} - needed
+    _forget(tx, place_id, idle, parts=True, uses=True)
+    return needed
+
+
 def lacking(tx: Connection, place_id: PlaceId, content_ids: Iterable[ContentId]) -> set[PackId]:
     """Packs that these contents name and that are here neither themselves nor through others."""
     present = sa.exists().where(
@@ -208,14 +238,6 @@ def uses(tx: Connection, content_ids: Iterable[ContentId]) -> dict[PackId, dict[
         for row in tx.execute(chosen):
             found[PackId(row.pack_id)][ContentId(row.content_id)] = row.used_bytes
     return dict(found)
-
-
-def leading_to(tx: Connection, place_id: PlaceId, part_id: PackId) -> list[PackId]:
-    """The packs of which some slots are in `part_id` here."""
-    chosen = sa.select(moved_parts.c.pack_id).where(
-        moved_parts.c.place_id == place_id, moved_parts.c.part_id == part_id
-    )
-    return [PackId(pack_id) for pack_id in tx.scalars(chosen.order_by(moved_parts.c.pack_id))]
 
 
 def places_with(tx: Connection, pack_id: PackId) -> list[PlaceId]:
