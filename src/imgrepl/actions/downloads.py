@@ -150,7 +150,7 @@ def _sources(
             target=str(version.id),
             hint="`imgrepl image-version status` shows how far it is",
         )
-    first = _first_places(ready[0], number)
+    first = _first_places(ctx, ready[0], number)
     with ctx.index.read() as tx:
         holding = contents.sealed_places(tx, _content_of(disk))
         sealed = [place_rows.get(tx, place_id) for place_id in holding]
@@ -158,9 +158,20 @@ def _sources(
     return ready[0].region, list({p.id: p for p in [*first, *others, *sealed]}.values())
 
 
-def _first_places(part: RegionPart, number: int | None) -> list[Place]:
+def _first_places(ctx: Context, part: RegionPart, number: int | None) -> list[Place]:
+    """The places of the replica that was named.
+
+    Else those of every complete one, beginning with one of `ctx.choose`, so that many readers
+    spread over them.
+    """
     if number is None:
-        return part.all_places
+        complete = [
+            group
+            for replica, group in zip(part.replicas, part.places, strict=True)
+            if replica.state is ReplicaState.COMPLETED
+        ]
+        first = ctx.choose(len(complete))
+        return [place for group in complete[first:] + complete[:first] for place in group]
     for replica, group in zip(part.replicas, part.places, strict=True):
         if replica.number == number:
             return list(group)
