@@ -1,35 +1,18 @@
 """What a publication or an update would change in the bill, and whether the budget allows it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from imgrepl.actions import costs
 from imgrepl.actions.context import Context
 from imgrepl.errors import Invalid
 from imgrepl.model import bill
-from imgrepl.model.bill import Bill, Placement
+from imgrepl.model.bill import Placement
 from imgrepl.model.budget import BudgetAction, BudgetState
+from imgrepl.model.cost_change import CostChange
 from imgrepl.model.events import Notice
 from imgrepl.model.gallery import ImageVersion
 from imgrepl.model.transfer import Transfer
-
-
-@dataclass(frozen=True, kw_only=True)
-class CostChange:
-    """What a change costs, by region.
-
-    `really` is the same for the bytes that deduplication leaves to be stored and sent; None where
-    that is not known before it is done.
-    """
-
-    regions: dict[str, Bill]
-    really: Bill | None = None
-    budget: BudgetState | None = None
-
-    @property
-    def total(self) -> Bill:
-        """All regions together."""
-        return bill.total(self.regions.values())
 
 
 def of_publication(ctx: Context, version: ImageVersion, transfer: Transfer | None) -> CostChange:

@@ -13,7 +13,7 @@ from imgrepl.gallery.usage import RegionShare
 from imgrepl.model import bill
 from imgrepl.model.bill import Bill, Kept, Month
 from imgrepl.model.budget import BudgetState
-from imgrepl.model.gallery import GalleryId, VersionId
+from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
 from imgrepl.model.prices import Prices
 
 MONTHS_MAX = 36
@@ -55,6 +55,7 @@ class CostReport:
     month: Month
     prices: Prices
     galleries: dict[GalleryId, Cost]
+    definitions: dict[DefinitionId, Cost]
     versions: dict[VersionId, Cost]
     version_regions: dict[tuple[VersionId, str], Cost]
     regions: dict[str, Cost]
@@ -103,6 +104,7 @@ def report(
         month=chosen,
         prices=prices,
         galleries=by(lambda item: item.version.gallery),
+        definitions=by(lambda item: item.version.definition),
         versions=by(lambda item: item.version),
         version_regions=by(lambda item: (item.version, item.region)),
         regions=by(lambda item: item.region),

@@ -21,13 +21,13 @@ from imgrepl.actions import (
     waiting,
 )
 from imgrepl.actions.context import Context
-from imgrepl.actions.cost_changes import CostChange
 from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest, absolute
 from imgrepl.actions.version_requests import CreateVersion, VersionView
 from imgrepl.errors import Conflict, Invalid
 from imgrepl.gallery import definitions, galleries, operations, regions, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import rules, soft_deletion
+from imgrepl.model.cost_change import CostChange
 from imgrepl.model.gallery import ImageVersion, VersionDisk
 from imgrepl.model.ids import IncarnationId, OperationId
 from imgrepl.model.operation import OperationKind

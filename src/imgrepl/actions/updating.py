@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import following, record_spreading, targets, versions
+from imgrepl.actions import cost_changes, following, record_spreading, targets, versions
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import TargetRequest, UpdateVersion, VersionView
 from imgrepl.errors import Conflict, Invalid
-from imgrepl.gallery import activity, replicas
+from imgrepl.gallery import activity, contents, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import rules
 from imgrepl.model.gallery import ImageVersion, SafetyProfile, TargetRegion, VersionId
@@ -32,14 +32,18 @@ def update(
     are freed by `collect`). Raises `Conflict` (`OperationBusy`, `ImmutableProperty`), `Invalid`,
     `NotFound`.
     """
+    if dry_run:
+        return _plan(ctx, version_id, request)
+    if ctx.pricing.budget is not None:
+        planned = _plan(ctx, version_id, request)
+        assert planned.cost is not None, "a plan says what it costs"
+        cost_changes.check(ctx, planned.cost)
     with ctx.index.begin() as tx:
         version = rows.get(tx, version_id)
         changed = _changed(ctx, tx, version, request)
-        if dry_run or changed == version:
+        if changed == version:
             return VersionView(
-                version=changed,
-                replicas=tuple(targets.replicas_of(changed.target_regions)),
-                planned=dry_run,
+                version=changed, replicas=tuple(targets.replicas_of(changed.target_regions))
             )
         changed = replace(changed, revision=rows.next_revision(tx, version_id))
         rows.update(tx, changed)
@@ -57,6 +61,20 @@ def update(
     if operation_id is None:
         return versions.view(ctx, version_id)
     return following.go_on(ctx, version_id, operation_id, wait)
+
+
+def _plan(ctx: Context, version_id: VersionId, request: UpdateVersion) -> VersionView:
+    """What the version would be, and what that costs."""
+    with ctx.index.read() as tx:
+        version = rows.get(tx, version_id)
+        changed = _changed(ctx, tx, version, request)
+        packs = len(contents.packs_of(tx, version.content_ids))
+    return VersionView(
+        version=changed,
+        replicas=tuple(targets.replicas_of(changed.target_regions)),
+        planned=True,
+        cost=cost_changes.of_update(ctx, version, changed, packs),
+    )
 
 
 def _changed(

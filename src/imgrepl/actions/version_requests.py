@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from imgrepl.actions.cost_changes import CostChange
+from imgrepl.model.cost_change import CostChange
 from imgrepl.model.gallery import ImageVersion, SafetyProfile, VersionId
 from imgrepl.model.ids import OperationId
 from imgrepl.model.region import StorageAccountType

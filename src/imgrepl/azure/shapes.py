@@ -9,7 +9,7 @@ from typing import Any
 
 from imgrepl.actions.usage import Usage, UsageReport
 from imgrepl.actions.version_requests import VersionView
-from imgrepl.azure import resource_ids
+from imgrepl.azure import cost_shapes, resource_ids
 from imgrepl.azure.resource_ids import GALLERY_TYPE
 from imgrepl.azure.times import iso_utc
 from imgrepl.gallery.activity import ActivityEntry
@@ -178,6 +178,8 @@ def _ours(view: VersionView) -> Json:
 def _disk(disk: VersionDisk) -> Json:
     return {
         "lun": disk.lun,
+    if view.cost is not None:
+        found["cost"] = cost_shapes.change(view.cost)
         "format": disk.format,
         "provisionedBytes": disk.provisioned_bytes,
         "occupiedBytes": disk.occupied_bytes,

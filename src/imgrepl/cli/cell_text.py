@@ -33,6 +33,8 @@ def _figure(value: float, field: str) -> str:
     name = field.rpartition(".")[2].strip('"')
     if name.startswith("bytes") or name.endswith("Bytes"):
         return human.size(value)
+    if name.endswith(("Usd", "UsdPerMonth")):
+        return human.usd(value)
     if name.endswith(("seconds", "Seconds")):
         return human.duration(value)
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

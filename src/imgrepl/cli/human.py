@@ -18,6 +18,13 @@ def rate(bytes_per_second: float) -> str:
     return f"{size(bytes_per_second)}/s"
 
 
+def usd(amount: float) -> str:
+    """`1,234.56`: dollars and cents; what is less than a cent is said to be."""
+    if amount and abs(amount) < 0.005:
+        return "< 0.01" if amount > 0 else "> -0.01"
+    return f"{amount + 0.0:,.2f}"  # no negative zero
+
+
 def duration(seconds: float) -> str:
     """`0.4 s`, `42 s`, `3 min 20 s`, `2 h 05 min`."""
     if seconds < 10:

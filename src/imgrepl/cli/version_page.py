@@ -5,6 +5,7 @@ from typing import Any
 
 from imgrepl.cli import human
 from imgrepl.cli.blocks import Block, Column, Facts, Grid, Lines
+from imgrepl.cli.cost_page import cost_change
 from imgrepl.cli.fact_page import list_page
 
 Json = Mapping[str, Any]
@@ -54,6 +55,8 @@ def version_page(version: Json) -> Iterator[Block]:
     yield Grid([_disk(disk) for disk in ours["disks"]], _DISK_COLUMNS, "Disks")
     if ours["transfer"] is not None:
         yield from _transfer(ours["transfer"], planned=ours.get("planned", False))
+    if "cost" in ours:
+        yield from cost_change(ours["cost"])
     yield Lines(ours.get("explained", ()), "Latest")
 
 
