@@ -20,6 +20,12 @@ def shipped() -> Prices:
     return parse_prices(SHIPPED, "shipped")
 
 
+def test_the_page_of_costs_shows_the_shipped_list() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "costs.md").read_text(encoding="utf-8")
+
+    assert f"```toml\n{SHIPPED}```" in page
+
+
 def test_the_shipped_list_has_the_prices_of_the_worked_example(shipped: Prices) -> None:
     assert shipped.gigabyte_bytes == 1 << 30
     assert shipped.of("anywhere").storage_usd_per_gigabyte_month[LRS] == Decimal("0.05")

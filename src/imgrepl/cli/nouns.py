@@ -24,6 +24,7 @@ NOUNS = (
     Noun("image", "images", "Look at a disk image before publishing it."),
     Noun("usage", "usage", "Provisioned, occupied, billed and stored bytes."),
     Noun("cost", "cost", "What a month costs, and what deduplication saved."),
+    Noun("advise", "advise", "How many replicas a deployment needs."),
     Noun("collect", "collect", "Remove stored bytes that nothing names any more."),
     Noun("lab", "lab", "Real S3 servers on this machine, one a region."),
     Noun("index", "index", "Check, rebuild or upgrade the gallery index."),
