@@ -92,14 +92,14 @@ def test_reading_past_the_end_is_a_truncated_image(tmp_path: Path) -> None:
     assert "100 bytes" in caught.value.message
 
 
-def test_a_file_that_shrinks_is_truncated_not_zeros(sparse: Path) -> None:
+def test_a_file_that_shrinks_has_changed_and_is_not_zeros(sparse: Path) -> None:
     with opened(sparse) as source:
         os.truncate(sparse, 4 * BLOCK)
-        with pytest.raises(Invalid) as read_fault:
+        with pytest.raises(Conflict) as read_fault:
             read(source, 8 * BLOCK, BLOCK)
-        with pytest.raises(Invalid) as extent_fault:
+        with pytest.raises(Conflict) as extent_fault:
             list(source.data_extents(0, source.size_bytes))
-    assert read_fault.value.code == extent_fault.value.code == "ImageTruncated"
+    assert read_fault.value.code == extent_fault.value.code == "SourceChanged"
 
 
 def test_an_input_output_error_is_told_with_its_place(

@@ -65,7 +65,12 @@ def detect(source: ByteSource) -> str:
     promises a format that the content is not.
     """
     if source.size_bytes == 0:
-        raise Invalid(f"{source.name} holds 0 bytes", code="ImageEmpty", target=source.name)
+        raise Invalid(
+            f"{source.name} holds 0 bytes",
+            code="ImageEmpty",
+            target=source.name,
+            hint="a copy that failed leaves such a file: fetch the image again",
+        )
     head = read_field(source, "the head", 0, min(_HEAD_BYTES, source.size_bytes))
     found = _format_of(source, head)
     if found == "raw":

@@ -46,7 +46,7 @@ class FileSource:
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fills `buffer` from `offset`.
 
-        Raises `Invalid` (`ImageTruncated`, `SourceNotReadable`).
+        Raises `Invalid` (`ImageTruncated`, `SourceNotReadable`) and `Conflict` (`SourceChanged`).
         """
         done, length = 0, buffer.nbytes
         view = buffer.cast("B") if buffer.format != "B" or buffer.ndim != 1 else buffer
@@ -56,6 +56,7 @@ class FileSource:
             except OSError as fault:
                 raise self._unreadable(fault, offset + done) from fault
             if count == 0:
+                self._check_whole()
                 raise self._truncated(offset + length)
             done += count
 
@@ -102,9 +103,13 @@ class FileSource:
         except OSError as fault:
             if fault.errno != errno.ENXIO:
                 return otherwise
-        if self._current_size() < self.size_bytes:
-            raise self._truncated(self.size_bytes)
+        self._check_whole()
         return self.size_bytes if whence == os.SEEK_DATA else otherwise
+
+    def _check_whole(self) -> None:
+        size_bytes = self._current_size()
+        if size_bytes < self.size_bytes:
+            raise self._changed(f"size was {self.size_bytes}, is {size_bytes}")
 
     def _current_size(self) -> int:
         if self._block_device:
@@ -118,10 +123,10 @@ class FileSource:
 
     def _truncated(self, wanted_end: int) -> Invalid:
         return Invalid(
-            f"{self.name} was {self.size_bytes} bytes when opened and ends before byte "
-            f"{wanted_end}",
+            f"{self.name} has {self.size_bytes} bytes and ends before byte {wanted_end}",
             code="ImageTruncated",
             target=self.name,
+            hint="fetch the image again: this copy of it is not whole",
         )
 
     def _unreadable(self, fault: OSError, offset: int) -> Invalid:
@@ -129,6 +134,7 @@ class FileSource:
             f"{self.name} cannot be read at byte {offset}: {fault.strerror}",
             code="SourceNotReadable",
             target=self.name,
+            hint="the medium or its network fails there: publish another copy of the image",
         )
 
     def _changed(self, what: str) -> Conflict:
@@ -179,15 +185,23 @@ def _refuse_kind(found: os.stat_result, name: str) -> None:
                 f"{name} is {kind}; an image is a regular file or a block device",
                 code="SourceNotReadable",
                 target=name,
+                hint="name the image file or the block device itself",
             )
 
 
 def _cannot_open(fault: OSError | ValueError, name: str) -> Exception:
     number = fault.errno if isinstance(fault, OSError) else None
     if number in {errno.ENOENT, errno.ENOTDIR}:
-        return NotFound(f"{name} does not exist", code="SourceNotFound", target=name)
+        return NotFound(
+            f"{name} does not exist",
+            code="SourceNotFound",
+            target=name,
+            hint="check the path, and that it is mounted on this machine",
+        )
     reason = fault.strerror if isinstance(fault, OSError) else str(fault)
     message = f"{name} cannot be opened: {reason}"
     if number in {errno.EACCES, errno.EPERM}:
-        return NotAllowed(message, code="SourceNotReadable", target=name)
-    return Invalid(message, code="SourceNotReadable", target=name)
+        hint = "let this user read the file and enter the directories above it"
+        return NotAllowed(message, code="SourceNotReadable", target=name, hint=hint)
+    hint = "copy the image to a regular file and name that"
+    return Invalid(message, code="SourceNotReadable", target=name, hint=hint)
