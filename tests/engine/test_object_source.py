@@ -71,8 +71,10 @@ def test_no_more_than_four_blocks_are_kept() -> None:
 
 
 def test_a_missing_object_is_not_found() -> None:
-    with pytest.raises(NotFound):
-        ObjectSource(MemoryStore(), KEY, "name")
+    with pytest.raises(NotFound) as caught:
+        ObjectSource(MemoryStore(), KEY, "s3://bucket/key")
+    assert (caught.value.code, caught.value.target) == ("SourceNotFound", "s3://bucket/key")
+    assert "AWS_ENDPOINT_URL" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("now", [CONTENT[:-1] + b"?", CONTENT[:-1], CONTENT + b"?"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from imgrepl.disks.disk import Extent
 from imgrepl.errors import Conflict, Corrupt, Invalid, NotFound
-from imgrepl.store.protocols import Reads
+from imgrepl.store.protocols import ObjectInfo, Reads
 
 _BLOCK_BYTES = 8 << 20
 _BLOCKS_KEPT = 4
@@ -22,7 +22,7 @@ class ObjectSource:
         self._store = store
         self._key = key
         self.name = name
-        self._info = store.head(key)
+        self._info = self._found()
         self.size_bytes = self._info.size_bytes
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
@@ -75,6 +75,19 @@ class ObjectSource:
             else:
                 self._blocks.move_to_end(number)
             return block
+
+    def _found(self) -> ObjectInfo:
+        try:
+            return self._store.head(self._key)
+        except NotFound as error:
+            if error.code == "BucketMissing":
+                raise
+            raise NotFound(
+                f"{self.name} does not exist",
+                code="SourceNotFound",
+                target=self.name,
+                hint="check bucket and key, and AWS_ENDPOINT_URL where the bucket is not on AWS",
+            ) from error
 
     def _get(self, start: int, length: int) -> bytes:
         try:
