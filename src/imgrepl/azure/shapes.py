@@ -170,6 +170,8 @@ def _ours(view: VersionView) -> Json:
     }
     if view.planned:
         found["planned"] = True
+    if view.cost is not None:
+        found["cost"] = cost_shapes.change(view.cost)
     if view.explained is not None:
         found["explained"] = list(view.explained)
     return found
@@ -178,8 +180,6 @@ def _ours(view: VersionView) -> Json:
 def _disk(disk: VersionDisk) -> Json:
     return {
         "lun": disk.lun,
-    if view.cost is not None:
-        found["cost"] = cost_shapes.change(view.cost)
         "format": disk.format,
         "provisionedBytes": disk.provisioned_bytes,
         "occupiedBytes": disk.occupied_bytes,
