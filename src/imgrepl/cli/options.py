@@ -166,9 +166,19 @@ class ReadingOptions:
     ignore_checksum: Annotated[
         bool, option("--ignore-checksum", text="Read a VHD although a checksum in it is wrong.")
     ] = False
-    size_from_geometry: Annotated[
-        bool, option("--size-from-geometry", text="A VHD is as large as its CHS geometry says.")
-    ] = False
+    size_from: Annotated[
+        str,
+        choice(
+            "--size-from",
+            text="Which of a VHD's own statements of its size counts. Default: current.",
+            of=("current", "geometry"),
+        ),
+    ] = "current"
+
+    @property
+    def size_from_geometry(self) -> bool:
+        """Whether a VHD is as large as its CHS geometry says."""
+        return self.size_from == "geometry"
 
 
 def pairs(words: Sequence[str], name: str) -> dict[str, str]:
