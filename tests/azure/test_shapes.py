@@ -40,7 +40,8 @@ NOON = "2026-11-23T12:00:00Z"
 
 
 def test_a_gallery() -> None:
-    shown = shapes.gallery(samples.gallery(id=GalleryId(group="rg", gallery="Golden")))
+    made = samples.gallery(id=GalleryId(group="rg", gallery="Golden"))
+    shown = shapes.gallery(made)
     assert shown == {
         "id": "/subscriptions/default/resourceGroups/rg/providers/Microsoft.Compute"
         "/galleries/Golden",
@@ -52,7 +53,12 @@ def test_a_gallery() -> None:
         "description": None,
         "identifier": {"uniqueName": "default-GOLDEN"},
         "provisioningState": "Succeeded",
-        "softDeletePolicy": {"isSoftDeleteEnabled": False, "retentionPeriodInDays": 7},
+        "softDeletePolicy": {
+            "isSoftDeleteEnabled": False,
+            "retentionPeriodInDays": 7,
+            "gracePeriodInDays": 0,
+        },
+        "etag": f"{made.incarnation}.1",
     }
 
 

@@ -1,7 +1,11 @@
 """Removes stored bytes that nothing names any more."""
 
-from imgrepl.actions import publishing
+from collections.abc import Sequence
+from dataclasses import replace
+
+from imgrepl.actions import publishing, version_bin
 from imgrepl.actions.context import Context
+from imgrepl.actions.version_bin import Purged
 from imgrepl.engine import collector
 from imgrepl.engine.collect_report import CollectReport
 from imgrepl.engine.lease import Lease
@@ -17,9 +21,11 @@ def collect(ctx: Context, *, dry_run: bool, grace_seconds: float = 0) -> Collect
     """Condemns what nothing names, and deletes what was condemned `grace_seconds` ago or earlier.
 
     Without a grace that happens in one run: every step is checked again when it is taken. With
-    `dry_run` it tells what it would do. A region that cannot be read whole loses nothing; its
-    places say why, and `error` of the report is the first of those. Raises `Conflict`
-    (`OperationBusy`) while another process collects, `Invalid` (`OutOfRange`), and `Interrupted`.
+    `dry_run` it tells what it would do. Versions whose time in a bin is over are purged first: a
+    dry run names them, and counts nothing that only they need. A region that cannot be read whole
+    loses nothing; its places say why, and `error` of the report is the first of those. Raises
+    `Conflict` (`OperationBusy`) while another process collects, `Invalid` (`OutOfRange`), and
+    `Interrupted`.
     """
     if grace_seconds < 0:
         raise Invalid(
@@ -27,8 +33,9 @@ def collect(ctx: Context, *, dry_run: bool, grace_seconds: float = 0) -> Collect
             code="OutOfRange",
             hint="0 deletes at once what nothing names",
         )
+    purged = version_bin.purge_expired(ctx, dry_run=dry_run)
     if dry_run:
-        return collector.rehearse(ctx.engine, grace_seconds=grace_seconds)
+        return _with_purged(collector.rehearse(ctx.engine, grace_seconds=grace_seconds), purged)
     operation_id = _operation(ctx, grace_seconds)
     lease_seconds, stop = ctx.engine.options.lease_seconds, ctx.engine.stop
     with Lease(ctx.index, operation_id, lease_seconds=lease_seconds, stop=stop) as lease:
@@ -44,7 +51,15 @@ def collect(ctx: Context, *, dry_run: bool, grace_seconds: float = 0) -> Collect
                 _end(ctx, lease, OperationState.FAILED, {"code": error.code})
             raise
         _end(ctx, lease, _outcome(report), _summary(report))
-    return report
+    return _with_purged(report, purged)
+
+
+def _with_purged(report: CollectReport, purged: Sequence[Purged]) -> CollectReport:
+    return replace(
+        report,
+        purged_versions=tuple(str(one.version) for one in purged if one.error is None),
+        unpurged_versions=tuple(f"{one.version}: {one.error}" for one in purged if one.error),
+    )
 
 
 def _operation(ctx: Context, grace_seconds: float) -> OperationId:

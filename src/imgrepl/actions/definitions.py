@@ -12,7 +12,7 @@ from imgrepl.actions import record_spreading
 from imgrepl.actions.context import Context
 from imgrepl.errors import Conflict
 from imgrepl.gallery import activity, definitions, galleries, records_log, regions
-from imgrepl.model import names, rules
+from imgrepl.model import etags, names, rules
 from imgrepl.model.gallery import (
     OPEN_RANGE,
     Architecture,
@@ -115,14 +115,19 @@ def list_of(ctx: Context, gallery_id: GalleryId) -> list[ImageDefinition]:
 
 
 def update(
-    ctx: Context, definition_id: DefinitionId, changes: DefinitionChanges
+    ctx: Context,
+    definition_id: DefinitionId,
+    changes: DefinitionChanges,
+    *,
+    if_match: str | None = None,
 ) -> ImageDefinition:
     """Changes what may change. Nothing to change: nothing is written.
 
-    Raises `NotFound`; `Invalid` for a field that breaks a rule.
+    Raises `NotFound`; `Conflict` (`ChangedMeanwhile`); `Invalid` for a field that breaks a rule.
     """
     with ctx.index.begin() as tx:
         before = definitions.get(tx, definition_id)
+        etags.check_match(before, if_match)
         after = _changed(ctx, before, changes)
         if after == before:
             return before
@@ -133,13 +138,14 @@ def update(
     return after
 
 
-def delete(ctx: Context, definition_id: DefinitionId) -> None:
+def delete(ctx: Context, definition_id: DefinitionId, *, if_match: str | None = None) -> None:
     """Deletes a definition without versions and leaves a tombstone.
 
-    Raises `NotFound`; `Conflict` (`NotEmpty`) with its versions.
+    Raises `NotFound`; `Conflict`: `NotEmpty` with its versions, `ChangedMeanwhile`.
     """
     with ctx.index.begin() as tx:
         definition = definitions.get(tx, definition_id)
+        etags.check_match(definition, if_match)
         revision = definitions.next_revision(tx, definition_id)
         definitions.remove(tx, definition_id)
         records_log.bury(tx, definition.id, definition.incarnation, revision)

@@ -1,61 +1,157 @@
-"""Deletes galleries and definitions: says what would go, and then it goes."""
+"""Deletes galleries and definitions: says what would go and what stands in the way, then it goes.
 
+What is taken with its parent goes for good, past the bin: there would be nothing to bring it back
+to. So it must be said where the gallery has a bin.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from imgrepl.actions import definitions, galleries, version_deleting, versions
+from imgrepl.actions import definitions, erasing, galleries, version_deleting
 from imgrepl.actions.context import Context
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import Conflict
-from imgrepl.model.gallery import DefinitionId, GalleryId
+from imgrepl.gallery import versions as rows
+from imgrepl.model import etags
+from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, ImageVersion
+
+_DETAILS_MAX = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteParent:
+    """How a gallery or a definition is to be deleted: alone, or with all that is in it."""
+
+    recursive: bool = False
+    bypass_soft_delete: bool = False
+    if_match: str | None = None
+    dry_run: bool = False
+
+
+ALONE = DeleteParent()
 
 
 def delete_gallery(
-    ctx: Context, gallery_id: GalleryId, *, recursive: bool = False, dry_run: bool = False
+    ctx: Context, gallery_id: GalleryId, how: DeleteParent = ALONE
 ) -> dict[str, Any]:
-    """Deletes a gallery, with `recursive` its versions and definitions first, and says which.
+    """Deletes a gallery, when asked with its versions and definitions first, and says which.
 
-    With `dry_run` nothing is changed. A run that stops half-way goes on when it is repeated. Raises
-    `NotFound`; `Conflict` (`NotEmpty`) where something is in it and `recursive` is not given, and
-    what the deletion of a version raises.
+    A dry run changes nothing and lists everything, with what stands in the way. Nothing goes while
+    something does; a run that stops half-way goes on when it is repeated. Raises `NotFound`;
+    `Conflict`: `NotEmpty`, `SoftDeleteEnabled`, `DeletionBlocked`, `OperationBusy`,
+    `ChangedMeanwhile`.
     """
+    gallery = galleries.show(ctx, gallery_id)
+    etags.check_match(gallery, how.if_match)
     inside = galleries.tree(ctx, gallery_id)
-    if not recursive:
-        _refuse_children(str(gallery_id), [str(child) for child in inside.definitions])
-    if not dry_run:
-        for version in inside.versions:
-            check_stop(ctx.engine.stop)
-            version_deleting.delete(ctx, version)
+    if not how.recursive:
+        _refuse_children(str(gallery_id), [str(child) for child in inside.definitions], "gallery")
+    blocked = _obstacles(ctx, gallery, inside.versions, how)
+    if not how.dry_run:
+        _refuse_obstacles(str(gallery_id), blocked)
+        _delete_versions(ctx, inside.versions)
         for definition in inside.definitions:
             definitions.delete(ctx, definition)
-        galleries.delete(ctx, gallery_id)
+        galleries.delete(ctx, gallery_id, if_match=how.if_match)
     return {
         "gallery": str(gallery_id),
         "definitions": [str(definition) for definition in inside.definitions],
-        "versions": [str(version) for version in inside.versions],
-        "deleted": not dry_run,
+        **_listed(inside.versions, blocked),
+        "deleted": not how.dry_run,
     }
 
 
 def delete_definition(
-    ctx: Context, definition_id: DefinitionId, *, dry_run: bool = False
+    ctx: Context, definition_id: DefinitionId, how: DeleteParent = ALONE
 ) -> dict[str, Any]:
-    """Deletes a definition that has no versions.
+    """Deletes a definition, when asked with its versions first, and says which.
 
-    Raises `NotFound` and `Conflict` (`NotEmpty`), with `dry_run` as well.
+    Raises as `delete_gallery`.
     """
-    present = versions.list_of(ctx, definition_id)
-    _refuse_children(str(definition_id), [str(view.version.id) for view in present])
-    if not dry_run:
-        definitions.delete(ctx, definition_id)
-    return {"definition": str(definition_id), "deleted": not dry_run}
+    definition = definitions.show(ctx, definition_id)
+    etags.check_match(definition, how.if_match)
+    gallery = galleries.show(ctx, definition_id.gallery)
+    with ctx.index.read() as tx:
+        inside = rows.list_of(tx, definition_id, include_staged=True)
+    if not how.recursive:
+        _refuse_children(
+            str(definition_id), [_named(child) for child in inside], "image-definition"
+        )
+    blocked = _obstacles(ctx, gallery, inside, how)
+    if not how.dry_run:
+        _refuse_obstacles(str(definition_id), blocked)
+        _delete_versions(ctx, inside)
+        definitions.delete(ctx, definition_id, if_match=how.if_match)
+    return {
+        "definition": str(definition_id),
+        **_listed(inside, blocked),
+        "deleted": not how.dry_run,
+    }
 
 
-def _refuse_children(parent: str, children: list[str]) -> None:
+def _delete_versions(ctx: Context, inside: Sequence[ImageVersion]) -> None:
+    for version in inside:
+        check_stop(ctx.engine.stop)
+        version_deleting.delete(ctx, version.id, bypass_soft_delete=True)
+
+
+def _obstacles(
+    ctx: Context, gallery: Gallery, inside: Sequence[ImageVersion], how: DeleteParent
+) -> list[Conflict]:
+    """What stands in the way: each guarded or busy version, and the bin."""
+    found = []
+    binned = [version for version in inside if version.committed]
+    has_bin = gallery.soft_delete_enabled or any(version.deletion for version in inside)
+    if binned and has_bin and not how.bypass_soft_delete:
+        found.append(
+            Conflict(
+                f"{gallery.id} has a bin, and {len(binned)} versions would go past it for good",
+                code="SoftDeleteEnabled",
+                target=str(gallery.id),
+                hint="say --bypass-soft-delete, or delete the versions into the bin and wait",
+            )
+        )
+    with ctx.index.read() as tx:
+        obstacles = [erasing.obstacle(ctx, tx, version) for version in inside]
+    return [*found, *(obstacle for obstacle in obstacles if obstacle is not None)]
+
+
+def _refuse_obstacles(parent: str, found: Sequence[Conflict]) -> None:
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        raise Conflict(
+            f"{parent} is not deleted: {len(found)} things stand in the way",
+            code=found[0].code,
+            target=parent,
+            details=[obstacle.message for obstacle in found[:_DETAILS_MAX]],
+            hint=found[0].hint,
+        )
+
+
+def _refuse_children(parent: str, children: Sequence[str], noun: str) -> None:
     if children:
         raise Conflict(
             f"{parent} is not empty: it holds {len(children)}",
             code="NotEmpty",
             target=parent,
-            details=children[:20],
-            hint="delete them first, or use `imgrepl gallery delete --recursive`",
+            details=children[:_DETAILS_MAX],
+            hint=f"delete them first, or use `imgrepl {noun} delete --recursive`",
         )
+
+
+def _listed(inside: Sequence[ImageVersion], blocked: Sequence[Conflict]) -> dict[str, Any]:
+    return {
+        "versions": [str(version.id) for version in inside],
+        "softDeletedVersions": [str(version.id) for version in inside if version.deletion],
+        "stagedVersions": [str(version.id) for version in inside if not version.committed],
+        "blocked": [
+            {"target": obstacle.target, "code": obstacle.code, "reason": obstacle.message}
+            for obstacle in blocked
+        ],
+    }
+
+
+def _named(version: ImageVersion) -> str:
+    return f"{version.id} (soft-deleted)" if version.deletion else str(version.id)

@@ -17,6 +17,7 @@ from imgrepl.errors import NotFound
 from imgrepl.gallery import contents
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import versions as rows
+from imgrepl.model import soft_deletion
 from imgrepl.model.gallery import DefinitionId, ImageVersion, VersionDisk, VersionId
 from imgrepl.model.ids import ContentId
 from imgrepl.model.region import Place, normal_region_name
@@ -42,14 +43,16 @@ class DownloadRequest:
 def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
     """Writes a disk to its file, which appears only once it is whole and durable.
 
-    Without `region` the home region is asked first, then the others that are complete. Every chunk
-    is proven; a replica that gives a wrong one is left for the next and marked. Raises `NotFound`,
-    `Conflict` (`TargetExists`), `Corrupt` where no replica has a healthy copy, `Unavailable`.
+    Without `region` the home region is asked first, then the others that are complete; within
+    a region readers spread over its complete replicas. Every chunk is proven; a replica that gives
+    a wrong one is left for the next and marked. Raises `NotFound`, `Conflict` (`TargetExists`,
+    `ConsumptionEnded`), `Corrupt` where no replica has a healthy copy, `Unavailable`.
     """
     started = ctx.clock.monotonic()
     where = None if request.region is None else normal_region_name(request.region)
     with ctx.index.read() as tx:
         version = rows.get(tx, versions.resolve_name(tx, request.definition, request.name, where))
+    soft_deletion.check_usable(version, ctx.clock.now())
     disk = versions.disk_of(version, request.lun)
     chosen, sources = _sources(ctx, version, disk, where, request.replica)
     manifest = exporter.read_manifest(ctx.engine, _content_of(disk), sources)
@@ -94,6 +97,7 @@ def checksum(ctx: Context, version_id: VersionId, disk_lun: int | None) -> dict[
     """
     with ctx.index.read() as tx:
         version = rows.get(tx, version_id)
+    soft_deletion.check_usable(version, ctx.clock.now())
     disk = versions.disk_of(version, disk_lun)
     chosen, sources = _sources(ctx, version, disk, None, None)
     manifest = exporter.read_manifest(ctx.engine, _content_of(disk), sources)

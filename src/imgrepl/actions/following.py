@@ -11,6 +11,7 @@ from imgrepl.engine.owner import is_gone
 from imgrepl.errors import Conflict, Invalid
 from imgrepl.gallery import operations
 from imgrepl.gallery import versions as rows
+from imgrepl.model import soft_deletion
 from imgrepl.model.gallery import ImageVersion, VersionId
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import OperationKind
@@ -24,11 +25,13 @@ def retry(
     """Goes on with every region that is not complete, or with `region` alone.
 
     An operation that lost its process is taken up; where none is left, a new one is made. Raises
-    `NotFound`; `Conflict` (`OperationBusy`) while a living process works on it.
+    `NotFound`; `Conflict`: `OperationBusy` while a living process works on it,
+    `VersionSoftDeleted`, `MarkedForDeletion`.
     """
     only = None if region is None else [normal_region_name(region)]
     with ctx.index.begin() as tx:
         version = rows.get(tx, version_id)
+        soft_deletion.check_active(version)
         if only is not None and only[0] not in {t.name for t in version.target_regions}:
             raise Invalid(
                 f"{only[0]} is no target region of {version_id}",

@@ -8,8 +8,8 @@ from imgrepl.actions import record_spreading
 from imgrepl.actions.context import Context
 from imgrepl.errors import Conflict, Invalid
 from imgrepl.gallery import activity, definitions, galleries, records_log, regions, versions
-from imgrepl.model import names, rules
-from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, VersionId
+from imgrepl.model import etags, names, rules
+from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, ImageVersion
 from imgrepl.model.ids import IncarnationId
 from imgrepl.model.region import normal_region_name
 
@@ -24,13 +24,20 @@ class GalleryChanges:
     tags: Mapping[str, str] | None = None
     soft_delete_enabled: bool | None = None
     soft_delete_retention_days: int | None = None
+    soft_delete_grace_days: int | None = None
+
+
+NO_CHANGES = GalleryChanges()
 
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryTree:
-    """All that a recursive deletion takes, versions first; staged ones are among them."""
+    """All that a recursive deletion takes, versions first.
 
-    versions: tuple[VersionId, ...] = field(default=())
+    Staged ones and those in the bin are among them.
+    """
+
+    versions: tuple[ImageVersion, ...] = field(default=())
     definitions: tuple[DefinitionId, ...] = field(default=())
 
 
@@ -41,13 +48,15 @@ def create(
     location: str,
     description: str | None = None,
     tags: Mapping[str, str] | None = None,
+    bin_policy: GalleryChanges = NO_CHANGES,
 ) -> Gallery:
     """Makes a gallery; one that exists with the same fields is given as it is.
 
-    Raises `NotFound` (`RegionNotFound`); `Conflict` (`GalleryExists`); `Invalid`: `InvalidName`,
-    `InvalidTag`, `LimitExceeded`.
+    Of `bin_policy` the fields of soft deletion are taken. Raises `NotFound` (`RegionNotFound`);
+    `Conflict` (`GalleryExists`); `Invalid`: `InvalidName`, `InvalidTag`, `OutOfRange`,
+    `LimitExceeded`.
     """
-    asked = Gallery(
+    plain = Gallery(
         id=names.check_gallery(gallery_id),
         incarnation=IncarnationId(uuid.uuid4().hex),
         revision=1,
@@ -56,11 +65,12 @@ def create(
         tags=rules.check_tags(tags or {}, ctx.limits),
         created_at=ctx.clock.now(),
     )
+    asked = _with_bin(plain, bin_policy)
     with ctx.index.begin() as tx:
         regions.get(tx, asked.location)
         present = galleries.find(tx, asked.id)
         if present is not None:
-            return _same(present, asked)
+            return _same(present, _with_bin(_with_bin_of(present, plain), bin_policy))
         count = galleries.count(tx, asked.id.subscription, asked.location)
         where = f"subscription {asked.id.subscription} in {asked.location}"
         ctx.limits.check_room("galleries", count, ctx.limits.galleries_max, where)
@@ -85,13 +95,17 @@ def list_all(
         return galleries.list_all(tx, subscription=subscription, group=group)
 
 
-def update(ctx: Context, gallery_id: GalleryId, changes: GalleryChanges) -> Gallery:
+def update(
+    ctx: Context, gallery_id: GalleryId, changes: GalleryChanges, *, if_match: str | None = None
+) -> Gallery:
     """Changes what may change. Nothing to change: nothing is written.
 
-    Raises `NotFound` (`GalleryNotFound`); `Invalid`: `InvalidTag`, `OutOfRange`.
+    Raises `NotFound` (`GalleryNotFound`); `Conflict` (`ChangedMeanwhile`); `Invalid`: `InvalidTag`,
+    `OutOfRange`.
     """
     with ctx.index.begin() as tx:
         before = galleries.get(tx, gallery_id)
+        etags.check_match(before, if_match)
         after = _changed(ctx, before, changes)
         if after == before:
             return before
@@ -108,20 +122,22 @@ def tree(ctx: Context, gallery_id: GalleryId) -> GalleryTree:
     with ctx.index.read() as tx:
         inner = [found.id for found in definitions.list_all(tx, gallery=gallery_id)]
         leaves = [
-            version.id
+            version
             for definition in inner
             for version in versions.list_of(tx, definition, include_staged=True)
         ]
     return GalleryTree(versions=tuple(leaves), definitions=tuple(inner))
 
 
-def delete(ctx: Context, gallery_id: GalleryId) -> None:
+def delete(ctx: Context, gallery_id: GalleryId, *, if_match: str | None = None) -> None:
     """Deletes an empty gallery and leaves a tombstone.
 
-    Raises `NotFound` (`GalleryNotFound`); `Conflict` (`NotEmpty`) with its definitions.
+    Raises `NotFound` (`GalleryNotFound`); `Conflict`: `NotEmpty` with its definitions,
+    `ChangedMeanwhile`.
     """
     with ctx.index.begin() as tx:
         gallery = galleries.get(tx, gallery_id)
+        etags.check_match(gallery, if_match)
         revision = galleries.next_revision(tx, gallery_id)
         galleries.remove(tx, gallery_id)
         records_log.bury(tx, gallery.id, gallery.incarnation, revision)
@@ -130,7 +146,14 @@ def delete(ctx: Context, gallery_id: GalleryId) -> None:
 
 
 def _same(present: Gallery, asked: Gallery) -> Gallery:
-    fields = ("location", "description", "tags")
+    fields = (
+        "location",
+        "description",
+        "tags",
+        "soft_delete_enabled",
+        "soft_delete_retention_days",
+        "soft_delete_grace_days",
+    )
     differ = [name for name in fields if getattr(present, name) != getattr(asked, name)]
     if not differ:
         return present
@@ -151,15 +174,36 @@ def _changed(ctx: Context, before: Gallery, changes: GalleryChanges) -> Gallery:
         after = replace(after, description=changes.description or None)
     if changes.tags is not None:
         after = replace(after, tags=rules.check_tags(changes.tags, ctx.limits))
-    if changes.soft_delete_enabled is not None:
-        after = replace(after, soft_delete_enabled=changes.soft_delete_enabled)
-    if changes.soft_delete_retention_days is not None:
-        days = changes.soft_delete_retention_days
-        if not 1 <= days <= RETENTION_DAYS_MAX:
-            raise Invalid(
-                f"a retention of {days} days is not between 1 and {RETENTION_DAYS_MAX}",
-                code="OutOfRange",
-                target=str(before.id),
-            )
-        after = replace(after, soft_delete_retention_days=days)
-    return after
+    return _with_bin(after, changes)
+
+
+def _with_bin(gallery: Gallery, changes: GalleryChanges) -> Gallery:
+    enabled = changes.soft_delete_enabled
+    kept, grace = changes.soft_delete_retention_days, changes.soft_delete_grace_days
+    _check_days("retention", kept, 1)
+    _check_days("grace period", grace, 0)
+    return replace(
+        gallery,
+        soft_delete_enabled=gallery.soft_delete_enabled if enabled is None else enabled,
+        soft_delete_retention_days=gallery.soft_delete_retention_days if kept is None else kept,
+        soft_delete_grace_days=gallery.soft_delete_grace_days if grace is None else grace,
+    )
+
+
+def _with_bin_of(present: Gallery, asked: Gallery) -> Gallery:
+    """What is asked for, with the bin that is there: what was not said differs in nothing."""
+    return replace(
+        asked,
+        soft_delete_enabled=present.soft_delete_enabled,
+        soft_delete_retention_days=present.soft_delete_retention_days,
+        soft_delete_grace_days=present.soft_delete_grace_days,
+    )
+
+
+def _check_days(what: str, days: int | None, least: int) -> None:
+    if days is not None and not least <= days <= RETENTION_DAYS_MAX:
+        raise Invalid(
+            f"a {what} of {days} days is not between {least} and {RETENTION_DAYS_MAX}",
+            code="OutOfRange",
+            target="softDeletePolicy",
+        )

@@ -1,6 +1,7 @@
 """From what a user asks of regions to a version's targets and replicas, with every rule checked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -40,6 +41,28 @@ def resolve(
         )
     check_targets(targets, location)
     return tuple(targets)
+
+
+def with_exclusions(
+    targets: Sequence[TargetRegion], exclusions: Mapping[str, bool | None]
+) -> tuple[TargetRegion, ...]:
+    """The targets with the regions' own exclusions from `latest` set; None unsets one.
+
+    Raises `Invalid` (`InvalidTargetRegions`) for a region that is no target.
+    """
+    wanted = {normal_region_name(name): value for name, value in exclusions.items()}
+    unknown = sorted(wanted.keys() - {target.name for target in targets})
+    if unknown:
+        raise Invalid(
+            f"{', '.join(unknown)} is none of the target regions"
+            f" {', '.join(target.name for target in targets)}",
+            code="InvalidTargetRegions",
+            target=unknown[0],
+        )
+    return tuple(
+        replace(target, exclude_from_latest=wanted.get(target.name, target.exclude_from_latest))
+        for target in targets
+    )
 
 
 def check_targets(targets: Iterable[TargetRegion], location: str) -> None:

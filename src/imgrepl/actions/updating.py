@@ -11,7 +11,7 @@ from imgrepl.actions.version_requests import TargetRequest, UpdateVersion, Versi
 from imgrepl.errors import Conflict, Invalid
 from imgrepl.gallery import activity, contents, replicas
 from imgrepl.gallery import versions as rows
-from imgrepl.model import rules
+from imgrepl.model import etags, rules, soft_deletion
 from imgrepl.model.gallery import ImageVersion, SafetyProfile, TargetRegion, VersionId
 from imgrepl.model.region import normal_region_name
 from imgrepl.model.replica import ReplicaState
@@ -23,28 +23,30 @@ def update(
     version_id: VersionId,
     request: UpdateVersion,
     *,
+    if_match: str | None = None,
     wait: WaitFor = WAIT_FOR_ALL,
     dry_run: bool = False,
 ) -> VersionView:
     """Changes a version's regions and profile; its content never changes.
 
     Regions that are added are filled, replicas that are no longer wanted are given up (their bytes
-    are freed by `collect`). Raises `Conflict` (`OperationBusy`, `ImmutableProperty`), `Invalid`,
-    `NotFound`.
+    are freed by `collect`). A change that moves no replica waits for none. Raises `Conflict`
+    (`OperationBusy`, `ImmutableProperty`, `ChangedMeanwhile`, `VersionSoftDeleted`,
+    `MarkedForDeletion`), `Invalid`, `NotFound`.
     """
     if dry_run:
-        return _plan(ctx, version_id, request)
+        return _plan(ctx, version_id, request, if_match)
     if ctx.pricing.budget is not None:
-        planned = _plan(ctx, version_id, request)
+        planned = _plan(ctx, version_id, request, if_match)
         assert planned.cost is not None, "a plan says what it costs"
         cost_changes.check(ctx, planned.cost)
     with ctx.index.begin() as tx:
         version = rows.get(tx, version_id)
+        etags.check_match(version, if_match)
         changed = _changed(ctx, tx, version, request)
         if changed == version:
-            return VersionView(
-                version=changed, replicas=tuple(targets.replicas_of(changed.target_regions))
-            )
+            standing = tuple(replicas.of_version(tx, version_id))
+            return VersionView(version=version, replicas=standing)
         changed = replace(changed, revision=rows.next_revision(tx, version_id))
         rows.update(tx, changed)
         grows = _move_replicas(tx, version, changed)
@@ -63,10 +65,13 @@ def update(
     return following.go_on(ctx, version_id, operation_id, wait)
 
 
-def _plan(ctx: Context, version_id: VersionId, request: UpdateVersion) -> VersionView:
+def _plan(
+    ctx: Context, version_id: VersionId, request: UpdateVersion, if_match: str | None
+) -> VersionView:
     """What the version would be, and what that costs."""
     with ctx.index.read() as tx:
         version = rows.get(tx, version_id)
+        etags.check_match(version, if_match)
         changed = _changed(ctx, tx, version, request)
         packs = len(contents.packs_of(tx, version.content_ids))
     return VersionView(
@@ -86,7 +91,10 @@ def _changed(
             code="VersionStaged",
             hint="wait for it with `imgrepl image-version wait`",
         )
-    chosen = _targets(ctx, tx, version, request)
+    soft_deletion.check_active(version)
+    chosen = targets.with_exclusions(
+        _targets(ctx, tx, version, request), request.exclude_from_latest_in
+    )
     safety = version.safety
     blocks = request.block_deletion_before_end_of_life
     allows = request.allow_deletion_of_replicated_locations
@@ -185,7 +193,7 @@ def _check_removal(
 def _move_replicas(tx: Connection, before: ImageVersion, after: ImageVersion) -> bool:
     """Forgets the replicas that are not wanted any more, adds those that are.
 
-    Whether any was added.
+    Whether any region's count changed and a replica is not complete.
     """
     wanted = {target.name: target.replica_count for target in after.target_regions}
     for target in before.target_regions:
@@ -193,6 +201,8 @@ def _move_replicas(tx: Connection, before: ImageVersion, after: ImageVersion) ->
         if keep < target.replica_count:
             replicas.drop(tx, before.id, target.name, keep)
     replicas.plan(tx, after.id, targets.replicas_of(after.target_regions))
+    if targets.replicas_of(before.target_regions) == targets.replicas_of(after.target_regions):
+        return False
     return any(
         replica.state is not ReplicaState.COMPLETED for replica in replicas.of_version(tx, after.id)
     )

@@ -1,83 +1,70 @@
-"""Deletes a version: a tombstone at home first, then everywhere, then the rows."""
+"""Deletes a version: into its gallery's bin, or for good where there is none."""
+
+from collections.abc import Callable
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import record_spreading
+from imgrepl.actions import erasing, record_spreading, version_bin
 from imgrepl.actions.context import Context
-from imgrepl.engine import records
-from imgrepl.engine.owner import is_gone
-from imgrepl.errors import Conflict
-from imgrepl.gallery import activity, operations, records_log
+from imgrepl.gallery import galleries
 from imgrepl.gallery import versions as rows
-from imgrepl.model.gallery import ImageVersion, VersionId
+from imgrepl.model import etags
+from imgrepl.model.gallery import ImageVersion, ProvisioningState, VersionId
+
+Recheck = Callable[[Connection, ImageVersion], None]
+"""Raises where the reason to delete a version does not hold any more."""
 
 
-def delete(ctx: Context, version_id: VersionId, *, dry_run: bool = False) -> dict[str, object]:
-    """Deletes a version: a tombstone in its home region first, then everywhere, then the rows.
+def delete(
+    ctx: Context,
+    version_id: VersionId,
+    *,
+    bypass_soft_delete: bool = False,
+    if_match: str | None = None,
+    recheck: Recheck | None = None,
+    dry_run: bool = False,
+) -> dict[str, object]:
+    """Deletes a version. The bytes that nothing else names are freed by `collect`.
 
-    The bytes that nothing else names are freed by `collect`. Raises `Conflict` (`OperationBusy`,
-    `DeletionBlocked`) and `NotFound`.
+    In a gallery with soft deletion it goes to the bin, unless `bypass_soft_delete`; one that lies
+    there already stays as it is. A version that was never committed is gone at once. All
+    conditions, `recheck` the last of them, are asked in the transaction that decides. Raises
+    `Conflict` (`OperationBusy`, `DeletionBlocked`, `ChangedMeanwhile`), `NotFound`, and what the
+    home region's store raises; the same call again goes on.
     """
-    with ctx.index.read() as tx:
+    with ctx.index.begin() as tx:
         version = rows.get(tx, version_id)
-        _check_deletable(ctx, tx, version)
-    report: dict[str, object] = {
-        "version": str(version_id),
-        "regions": [target.name for target in version.target_regions],
-        "deleted": not dry_run,
-    }
+        etags.check_match(version, if_match)
+        ending = version.provisioning_state is ProvisioningState.DELETING
+        if version.deletion is not None and not (bypass_soft_delete or ending):
+            return _report(version, deleted=not dry_run)
+        erasing.check_deletable(ctx, tx, version)
+        if recheck is not None:
+            recheck(tx, version)
+        gallery = galleries.get(tx, version_id.gallery)
+        into_bin = gallery.soft_delete_enabled and version.committed
+        binned = None
+        if into_bin and not (bypass_soft_delete or ending):
+            binned = version_bin.put_in(ctx, tx, version, gallery, dry_run=dry_run)
+        elif not dry_run:
+            rows.mark_deleting(tx, version_id)
     if dry_run:
-        return report
-    failed: dict[str, str] = {}
-    if version.committed:
-        failed = _bury(ctx, version)
-    with ctx.index.begin() as tx:
-        rows.remove(tx, version_id)
-        activity.log(
-            tx,
-            action="image-version.delete",
-            target=str(version_id),
-            outcome="Succeeded",
-            detail={"unreached": failed},
-            principal=ctx.principal,
-        )
-    return report | {"unreachedRegions": sorted(failed)}
+        return _report(binned or replace(version, deletion=None), deleted=False)
+    if binned is not None:
+        record_spreading.publish(ctx, binned)
+        return _report(binned, deleted=True)
+    unreached = erasing.erase(ctx, version, "image-version.delete")
+    return _report(replace(version, deletion=None), deleted=True) | {"unreachedRegions": unreached}
 
 
-def _check_deletable(ctx: Context, tx: Connection, version: ImageVersion) -> None:
-    operation_id = rows.operation_of(tx, version.id)
-    if operation_id is not None:
-        operation = operations.get(tx, operation_id)
-        if (
-            not operation.state.ended
-            and operation.owner is not None
-            and not is_gone(operation.owner)
-        ):
-            raise Conflict(
-                f"operation {operation_id} is working on {version.id}",
-                code="OperationBusy",
-                target=str(version.id),
-                hint=f"wait for it, or `imgrepl operation cancel {operation_id}`",
-            )
-    end = version.end_of_life_date
-    blocked = version.safety.block_deletion_before_end_of_life
-    if blocked and end is not None and ctx.clock.now() < end:
-        raise Conflict(
-            f"{version.id} may not be deleted before its end of life, {end:%Y-%m-%dT%H:%M:%SZ}",
-            code="DeletionBlocked",
-            target=str(version.id),
-            hint="`image-version update --block-deletion-before-end-of-life false` lifts that",
-        )
-
-
-def _bury(ctx: Context, version: ImageVersion) -> dict[str, str]:
-    """Tombstones, the home region's first: without that one nothing is deleted."""
-    with ctx.index.begin() as tx:
-        rows.mark_deleting(tx, version.id)
-        revision = rows.next_revision(tx, version.id)
-    tombstone = records.tombstone_of(version, revision)
-    records.put(ctx.engine, records.record_place(ctx.engine, version.location), tombstone)
-    with ctx.index.begin() as tx:
-        records_log.bury(tx, version.id, version.incarnation, revision)
-    others = set(record_spreading.regions_of(ctx, version)) - {version.location}
-    return records.spread(ctx.engine, tombstone, sorted(others))
+def _report(version: ImageVersion, *, deleted: bool) -> dict[str, object]:
+    bin_times = version.deletion
+    return {
+        "version": str(version.id),
+        "regions": [target.name for target in version.target_regions],
+        "deleted": deleted,
+        "softDeleted": bin_times is not None,
+        "consumptionEndTime": bin_times and bin_times.consumption_ends_at,
+        "hardDeletionTargetTime": bin_times and bin_times.hard_deletion_at,
+    }

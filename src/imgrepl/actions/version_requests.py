@@ -23,7 +23,11 @@ class TargetRequest(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class CreateVersion:
-    """A version to publish. `parents` maps a disk (None is the OS disk) to files for its chain."""
+    """A version to publish. `parents` maps a disk (None is the OS disk) to files for its chain.
+
+    `exclude_from_latest_in` gives target regions an exclusion of their own, which wins over the
+    common one.
+    """
 
     id: VersionId
     os_disk: str
@@ -34,6 +38,7 @@ class CreateVersion:
     replica_count: int | None = None
     storage_account_type: StorageAccountType | str | None = None
     exclude_from_latest: bool = False
+    exclude_from_latest_in: Mapping[str, bool | None] = field(default_factory=dict)
     end_of_life_date: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     create_parents: bool = False
@@ -45,13 +50,17 @@ class CreateVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateVersion:
-    """Changes to a version's publishing and safety profile; None leaves a field as it is."""
+    """Changes to a version's publishing and safety profile; None leaves a field as it is.
+
+    In `exclude_from_latest_in` a region's None takes its own exclusion away again.
+    """
 
     target_regions: Sequence[TargetRequest] | None = None
     add_regions: Sequence[TargetRequest] | None = None
     remove_regions: Sequence[str] = ()
     replica_count: int | None = None
     exclude_from_latest: bool | None = None
+    exclude_from_latest_in: Mapping[str, bool | None] = field(default_factory=dict)
     end_of_life_date: datetime | None = None
     block_deletion_before_end_of_life: bool | None = None
     allow_deletion_of_replicated_locations: bool | None = None

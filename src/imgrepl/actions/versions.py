@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.errors import Conflict, Invalid, NotFound
-from imgrepl.gallery import contents, replicas
+from imgrepl.gallery import candidates, contents, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import latest
 from imgrepl.model.gallery import (
@@ -60,24 +60,25 @@ def show(
         explained = None
         if explain:
             at = where or rows.get(tx, version_id).location
-            found = latest.explain(candidates(tx, definition), at)
+            found = latest.explain(candidates.newest_first(tx, definition), at)
             explained = [f"in {at}, {line}" for line in found]
     return view(ctx, version_id, explained=explained)
 
 
 def list_of(ctx: Context, definition: DefinitionId) -> list[VersionView]:
-    """A definition's versions, newest first. Raises `NotFound`."""
+    """A definition's versions but those in the bin, newest first. Raises `NotFound`."""
     with ctx.index.read() as tx:
         return [
             VersionView(version=version, replicas=tuple(replicas.of_version(tx, version.id)))
             for version in reversed(rows.list_of(tx, definition))
+            if version.deletion is None
         ]
 
 
 def resolve_name(
     tx: Connection, definition: DefinitionId, name: str, region: str | None
 ) -> VersionId:
-    """The version that `1.0.0` or `latest` names; staged ones are not found.
+    """The version that `1.0.0` or `latest` names; staged ones are not found, those in a bin are.
 
     Raises `NotFound` (`VersionNotFound`, `NoLatestVersion`, `NotAvailableInRegion`) and `Invalid`.
     """
@@ -90,18 +91,10 @@ def resolve_name(
             )
         return version.id
     if region is not None:
-        return definition.version(latest.resolve(definition, candidates(tx, definition), region))
-    found, _regions = latest.resolve_anywhere(definition, candidates(tx, definition))
+        newest_first = candidates.newest_first(tx, definition)
+        return definition.version(latest.resolve(definition, newest_first, region))
+    found, _regions = latest.resolve_anywhere(definition, candidates.newest_first(tx, definition))
     return definition.version(found)
-
-
-def candidates(tx: Connection, definition: DefinitionId) -> list[latest.Candidate]:
-    """What the choice of `latest` looks at, newest first. Raises `NotFound`."""
-    completed = replicas.completed_regions(tx, definition)
-    return [
-        latest.Candidate.of(version, completed.get(version.id.version, ()))
-        for version in reversed(rows.list_of(tx, definition))
-    ]
 
 
 def next_name(ctx: Context, definition: DefinitionId, scheme: str | None) -> VersionName:
@@ -172,17 +165,33 @@ def differences(existing: ImageVersion, wanted: ImageVersion, *, content: bool) 
     return lines
 
 
-def update_command(wanted: ImageVersion) -> str:
-    """The command that would make an existing version like `wanted`, as far as that can change."""
+def update_command(existing: ImageVersion, wanted: ImageVersion) -> str:
+    """The command that would make `existing` like `wanted`, as far as that can change."""
     targets = " ".join(
         f"{t.name}={t.replica_count}={t.storage_account_type.value.lower()}"
         for t in wanted.target_regions
     )
     gallery, definition = wanted.id.gallery.gallery, wanted.id.definition.definition
-    return (
+    command = (
         f"imgrepl image-version update -r {gallery} -i {definition} -e {wanted.id.version}"
         f" --target-regions {targets}"
     )
+    if existing.exclude_from_latest != wanted.exclude_from_latest:
+        command += f" --exclude-from-latest {str(wanted.exclude_from_latest).lower()}"
+    own = _exclusions(wanted) | dict.fromkeys(_exclusions(existing).keys() - _exclusions(wanted))
+    if _exclusions(existing) != _exclusions(wanted):
+        words = {True: "true", False: "false", None: "unset"}
+        said = " ".join(f"{name}={words[value]}" for name, value in sorted(own.items()))
+        command += f" --exclude-from-latest-in {said}"
+    return command
+
+
+def _exclusions(version: ImageVersion) -> dict[str, bool | None]:
+    return {
+        target.name: target.exclude_from_latest
+        for target in version.target_regions
+        if target.exclude_from_latest is not None
+    }
 
 
 def disk_of(version: ImageVersion, lun: int | None) -> VersionDisk:

@@ -13,12 +13,14 @@ from imgrepl.azure import cost_shapes, resource_ids
 from imgrepl.azure.resource_ids import GALLERY_TYPE
 from imgrepl.azure.times import iso_utc
 from imgrepl.gallery.activity import ActivityEntry
+from imgrepl.model.etags import etag_of
 from imgrepl.model.gallery import (
     Gallery,
     GalleryId,
     ImageDefinition,
     ImageVersion,
     Range,
+    SoftDeletion,
     VersionDisk,
 )
 from imgrepl.model.operation import Operation
@@ -46,7 +48,9 @@ def gallery(value: Gallery) -> Json:
         "softDeletePolicy": {
             "isSoftDeleteEnabled": value.soft_delete_enabled,
             "retentionPeriodInDays": value.soft_delete_retention_days,
+            "gracePeriodInDays": value.soft_delete_grace_days,
         },
+        "etag": etag_of(value),
     }
 
 
@@ -78,6 +82,7 @@ def definition(value: ImageDefinition) -> Json:
         "privacyStatementUri": value.privacy_statement_uri,
         "purchasePlan": None if plan is None else plan._asdict(),
         "provisioningState": value.provisioning_state.value,
+        "etag": etag_of(value),
     }
 
 
@@ -101,6 +106,7 @@ def version(view: VersionView) -> Json:
             "blockDeletionBeforeEndOfLife": value.safety.block_deletion_before_end_of_life,
         },
         "replicationStatus": _replication_status(view.replicas),
+        "etag": etag_of(value),
         "imgrepl": _ours(view),
     }
 
@@ -163,6 +169,8 @@ def _ours(view: VersionView) -> Json:
     value = view.version
     found: Json = {
         "committed": value.committed,
+        "imageState": "Active" if value.deletion is None else "SoftDeleted",
+        "softDelete": None if value.deletion is None else _bin_times(value.deletion),
         "disks": [_disk(disk) for disk in value.disks],
         "replicas": [_replica(replica) for replica in view.replicas],
         "transfer": None if view.transfer is None else transfer(view.transfer),
@@ -175,6 +183,30 @@ def _ours(view: VersionView) -> Json:
     if view.explained is not None:
         found["explained"] = list(view.explained)
     return found
+
+
+def soft_deleted(view: VersionView) -> Json:
+    """A version in the bin, as Azure's list of soft-deleted artifacts has it, and ours beside."""
+    value = view.version
+    assert value.deletion is not None, f"{value.id} is not in the bin"
+    return {
+        "name": str(value.id.version),
+        "resourceGroup": value.id.gallery.group,
+        "location": value.location,
+        "resourceArmId": resource_ids.version_id(value.id),
+        "softDeletedArtifactType": "Images",
+        **_bin_times(value.deletion),
+        "etag": etag_of(value),
+        "imgrepl": _ours(view),
+    }
+
+
+def _bin_times(deletion: SoftDeletion) -> Json:
+    return {
+        "softDeletedTime": time(deletion.deleted_at),
+        "consumptionEndTime": time(deletion.consumption_ends_at),
+        "hardDeletionTargetTime": time(deletion.hard_deletion_at),
+    }
 
 
 def _disk(disk: VersionDisk) -> Json:

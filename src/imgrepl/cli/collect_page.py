@@ -38,5 +38,7 @@ def collect_page(report: Json) -> Iterator[Block]:
             "Versions withdrawn": report["withdrawnVersions"],
             "Versions adopted": report["adoptedVersions"],
             "Records unknown": report["unknownRecords"],
+            "Versions purged": report["purgedVersions"],
+            "Versions not purged": report["unpurgedVersions"],
         }
     )

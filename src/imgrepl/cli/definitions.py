@@ -1,10 +1,20 @@
 """`imgrepl image-definition`: what all versions of an image have in common."""
 
+from typing import Annotated
+
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.definition_options import CreateDefinitionOptions, UpdateDefinitionOptions
 from imgrepl.cli.fact_page import fact_page
 from imgrepl.cli.noun import noun
-from imgrepl.cli.options import DefinitionOptions, DryRun, GalleryOptions, Yes
+from imgrepl.cli.options import (
+    BypassSoftDelete,
+    DefinitionOptions,
+    DryRun,
+    GalleryOptions,
+    IfMatch,
+    Yes,
+    option,
+)
 from imgrepl.cli.run import Injected
 
 app = noun("image-definition")
@@ -32,6 +42,7 @@ PAGE = fact_page(
         "Description": "description",
         "End of life": "endOfLifeDate",
         "Tags": "tags",
+        "ETag": "etag",
     }
 )
 
@@ -91,40 +102,62 @@ def show(*, options: DefinitionOptions, run: Injected) -> Answer:
 
 
 @app.command
-def update(*, options: UpdateDefinitionOptions, run: Injected) -> Answer:
+def update(*, options: UpdateDefinitionOptions, if_match: IfMatch = None, run: Injected) -> Answer:
     """Change what may change of an image definition. An empty text clears a field.
 
     For example:
 
         imgrepl image-definition update -r golden -i debian --end-of-life-date 2028-06-30
 
-    Exit codes: 0 done; 3 no such definition; 4 a field that --set names cannot change; 5 a rule.
+    Exit codes: 0 done; 3 no such definition; 4 a field that --set names cannot change, or it has
+    changed meanwhile; 5 a rule.
     """
     from imgrepl.actions import definitions
     from imgrepl.azure import shapes
+    from imgrepl.model import etags
 
     with run.open() as ctx:
         present = definitions.show(ctx, options.definition_id)
-        changed = definitions.update(ctx, options.definition_id, options.changes(present))
+        seen = etags.etag_of(present) if options.set_words else None
+        changed = definitions.update(
+            ctx, options.definition_id, options.changes(present), if_match=if_match or seen
+        )
     return Answer(shapes.definition(changed), page=PAGE)
 
 
 @app.command
 def delete(
-    *, options: DefinitionOptions, dry_run: DryRun = False, yes: Yes = False, run: Injected
+    *,
+    options: DefinitionOptions,
+    recursive: Annotated[bool, option("--recursive", text="With all its versions.")] = False,
+    bypass_soft_delete: BypassSoftDelete = False,
+    if_match: IfMatch = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    run: Injected,
 ) -> Answer:
-    """Delete an image definition that has no versions.
+    """Delete an image definition. One that has versions is refused, unless --recursive is given.
+
+    What goes with its definition goes for good: where the gallery has a bin, --bypass-soft-delete
+    must say so.
 
     For example:
 
         imgrepl image-definition delete -r golden -i debian --yes
 
     Exit codes: 0 done; 2 nobody could be asked and --yes was not given; 3 no such definition; 4 it
-    has versions; 7 the home region stayed away.
+    has versions, or one that is in use or guarded; 7 a home region stayed away; 130 interrupted.
     """
     from imgrepl.actions import deleting
 
     if not dry_run:
-        run.confirm(f"Delete image definition {options.definition_id}?", yes=yes)
+        what = " and all its versions" if recursive else ""
+        run.confirm(f"Delete image definition {options.definition_id}{what}?", yes=yes)
     with run.open() as ctx:
-        return Answer(deleting.delete_definition(ctx, options.definition_id, dry_run=dry_run))
+        how = deleting.DeleteParent(
+            recursive=recursive,
+            bypass_soft_delete=bypass_soft_delete,
+            if_match=if_match,
+            dry_run=dry_run,
+        )
+        return Answer(deleting.delete_definition(ctx, options.definition_id, how))

@@ -1,7 +1,7 @@
 """`imgrepl gallery`: the top of the published hierarchy."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -10,16 +10,21 @@ from imgrepl.cli.answer import Answer
 from imgrepl.cli.fact_page import fact_page
 from imgrepl.cli.noun import noun
 from imgrepl.cli.options import (
+    BypassSoftDelete,
     DryRun,
     GalleryOptions,
+    IfMatch,
     SetWords,
     Tags,
+    ThreeState,
     Yes,
     option,
     optional_pairs,
     pairs,
     refuse_paths,
     tags_set,
+    three_state,
+    truth,
 )
 from imgrepl.cli.run import Injected
 
@@ -44,16 +49,57 @@ PAGE = fact_page(
         "State": "provisioningState",
         "Description": "description",
         "Tags": "tags",
+        "Soft deletion": "softDeletePolicy.isSoftDeleteEnabled",
+        "Kept for days": "softDeletePolicy.retentionPeriodInDays",
+        "Days of grace": "softDeletePolicy.gracePeriodInDays",
+        "ETag": "etag",
     }
 )
 
 Description = Annotated[str | None, option("--description", text="For people.", metavar="TEXT")]
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class BinOptions(GalleryOptions):
+    """What becomes of deleted versions."""
+
+    soft_delete: Annotated[
+        ThreeState,
+        three_state("--soft-delete", text="Keep deleted versions in a bin, to bring them back."),
+    ] = None
+    soft_delete_retention_days: Annotated[
+        int | None,
+        option(
+            "--soft-delete-retention-days",
+            text="Days for which they can still be used, by number; 7 if absent.",
+            metavar="DAYS",
+        ),
+    ] = None
+    soft_delete_grace_days: Annotated[
+        int | None,
+        option(
+            "--soft-delete-grace-days",
+            text="Days behind those, in which they can only be brought back; 0 if absent.",
+            metavar="DAYS",
+        ),
+    ] = None
+
+    def bin_policy(self) -> "GalleryChanges":
+        """The changes of the bin that these options ask for."""
+        from imgrepl.actions.galleries import GalleryChanges
+
+        return GalleryChanges(
+            soft_delete_enabled=truth(self.soft_delete),
+            soft_delete_retention_days=self.soft_delete_retention_days,
+            soft_delete_grace_days=self.soft_delete_grace_days,
+        )
+
+
 @app.command
 def create(
     *,
-    options: GalleryOptions,
+    options: BinOptions,
     location: Annotated[str, option("--location", "-l", text="Home region.", metavar="REGION")],
     description: Description = None,
     tags: Tags = None,
@@ -77,6 +123,7 @@ def create(
             location=location,
             description=description,
             tags=pairs(tags or (), "--tags"),
+            bin_policy=options.bin_policy(),
         )
     return Answer(shapes.gallery(made), page=PAGE)
 
@@ -127,21 +174,21 @@ def show(*, options: GalleryOptions, run: Injected) -> Answer:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class UpdateGalleryOptions(GalleryOptions):
+class UpdateGalleryOptions(BinOptions):
     """What `gallery update` takes; what is not named stays as it is."""
 
     description: Description = None
     tags: Tags = None
     set_words: SetWords = ()
+    if_match: IfMatch = None
 
     def changes(self, present_tags: Mapping[str, str]) -> "GalleryChanges":
         """The changes asked for; `present_tags` are what `--set tags.NAME=…` adds to."""
-        from imgrepl.actions.galleries import GalleryChanges
-
         words = pairs(self.set_words, "--set")
         refuse_paths(words, ["description"])
         tags = optional_pairs(self.tags, "--tags")
-        return GalleryChanges(
+        return replace(
+            self.bin_policy(),
             description=words.get("description", self.description),
             tags=tags_set(words, present_tags if tags is None else tags) or tags,
         )
@@ -149,20 +196,28 @@ class UpdateGalleryOptions(GalleryOptions):
 
 @app.command
 def update(*, options: UpdateGalleryOptions, run: Injected) -> Answer:
-    """Change a gallery's description or tags. An empty description clears it.
+    """Change a gallery's description, tags or bin. An empty description clears it.
 
     For example:
 
         imgrepl gallery update -r golden --description "Hardened images" --set tags.tier=prod
 
-    Exit codes: 0 done; 3 no such gallery; 4 a field that --set names cannot change; 5 a rule.
+    Exit codes: 0 done; 3 no such gallery; 4 a field that --set names cannot change, or it has
+    changed meanwhile; 5 a rule.
     """
     from imgrepl.actions import galleries
     from imgrepl.azure import shapes
+    from imgrepl.model import etags
 
     with run.open() as ctx:
         present = galleries.show(ctx, options.gallery_id)
-        changed = galleries.update(ctx, options.gallery_id, options.changes(present.tags))
+        seen = etags.etag_of(present) if options.set_words else None
+        changed = galleries.update(
+            ctx,
+            options.gallery_id,
+            options.changes(present.tags),
+            if_match=options.if_match or seen,
+        )
     return Answer(shapes.gallery(changed), page=PAGE)
 
 
@@ -173,18 +228,24 @@ def delete(
     recursive: Annotated[
         bool, option("--recursive", text="With all its definitions and versions.")
     ] = False,
+    bypass_soft_delete: BypassSoftDelete = False,
+    if_match: IfMatch = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     run: Injected,
 ) -> Answer:
     """Delete a gallery. One that is not empty is refused, unless --recursive is given.
 
+    A dry run lists everything that would go, and what stands in the way. What goes with its
+    gallery goes for good: where the gallery has a bin, --bypass-soft-delete must say so.
+
     For example:
 
         imgrepl gallery delete -r golden --recursive --dry-run
 
     Exit codes: 0 done; 2 nobody could be asked and --yes was not given; 3 no such gallery; 4 it is
-    not empty, or a version is in use or guarded; 7 a home region stayed away; 130 interrupted.
+    not empty, has a bin, has changed meanwhile, or a version is in use or guarded; 7 a home region
+    stayed away; 130 interrupted.
     """
     from imgrepl.actions import deleting
 
@@ -192,6 +253,10 @@ def delete(
         what = " and everything in it" if recursive else ""
         run.confirm(f"Delete gallery {options.gallery_id}{what}?", yes=yes)
     with run.open() as ctx:
-        return Answer(
-            deleting.delete_gallery(ctx, options.gallery_id, recursive=recursive, dry_run=dry_run)
+        how = deleting.DeleteParent(
+            recursive=recursive,
+            bypass_soft_delete=bypass_soft_delete,
+            if_match=if_match,
+            dry_run=dry_run,
         )
+        return Answer(deleting.delete_gallery(ctx, options.gallery_id, how))

@@ -20,6 +20,7 @@ NOUNS = (
     Noun("gallery", "galleries", "Galleries: the top of the published hierarchy."),
     Noun("image-definition", "definitions", "What all versions of an image have in common."),
     Noun("image-version", "versions", "Publish, find, replicate, download, verify versions."),
+    Noun("retention", "retention", "Which versions to keep, and deleting the others."),
     Noun("operation", "operations", "Work that goes on after --no-wait, or that was interrupted."),
     Noun("image", "images", "Look at a disk image before publishing it."),
     Noun("usage", "usage", "Provisioned, occupied, billed and stored bytes."),

@@ -51,6 +51,17 @@ def truth(value: ThreeState) -> bool | None:
 
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], help="Do not ask.")]
 DryRun = Annotated[bool, Parameter(name="--dry-run", help="Print the plan and change nothing.")]
+IfMatch = Annotated[
+    str | None,
+    Parameter(
+        name="--if-match",
+        help="Go ahead only while the resource has this etag, as show gave it.",
+        metavar="ETAG",
+    ),
+]
+BypassSoftDelete = Annotated[
+    bool, Parameter(name="--bypass-soft-delete", help="Past the gallery's bin, for good.")
+]
 NoWait = Annotated[
     bool, Parameter(name="--no-wait", help="Leave the work to a detached worker and return.")
 ]

@@ -1,6 +1,7 @@
 """The options of `image-version create` and `update`, and the requests they make."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from imgrepl.actions.version_requests import CreateVersion, UpdateVersion
 from imgrepl.cli.options import (
     DefinitionOptions,
     DryRun,
+    IfMatch,
     NoWait,
     ReadingOptions,
     Tags,
@@ -51,6 +53,14 @@ ReplicaCount = Annotated[
 ]
 ExcludeFromLatest = Annotated[
     ThreeState, three_state("--exclude-from-latest", text="Never resolve latest to this version.")
+]
+ExcludeFromLatestIn = Annotated[
+    tuple[str, ...],
+    options(
+        "--exclude-from-latest-in",
+        text="A region's own answer, which wins over the common one: eastus=true westus=unset.",
+        metavar="REGION=true|false|unset",
+    ),
 ]
 EndOfLife = Annotated[
     str | None,
@@ -194,6 +204,11 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
         ),
     ] = None
     exclude_from_latest: ExcludeFromLatest = None
+    exclude_from_latest_in: ExcludeFromLatestIn = ()
+    stage: Annotated[
+        bool,
+        option("--stage", text="Publish it excluded from latest, to be promoted once it is tried."),
+    ] = False
     end_of_life_date: EndOfLife = None
     block_deletion_before_end_of_life: BlockDeletion = None
     allow_replicated_location_deletion: AllowRegionDeletion = None
@@ -221,7 +236,8 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
             target_regions=target_regions.parse(self.target_regions),
             replica_count=self.replica_count,
             storage_account_type=self.storage_account_type,
-            exclude_from_latest=bool(truth(self.exclude_from_latest)),
+            exclude_from_latest=self._excluded,
+            exclude_from_latest_in=_exclusions(self.exclude_from_latest_in),
             end_of_life_date=point_in_time(self.end_of_life_date, "--end-of-life-date"),
             tags=pairs(self.tags or (), "--tags"),
             create_parents=self.create_parents,
@@ -232,6 +248,15 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
         )
 
     @property
+    def _excluded(self) -> bool:
+        said = truth(self.exclude_from_latest)
+        if self.stage and said is False:
+            raise UsageError(
+                "--stage excludes from latest, and --exclude-from-latest false does not"
+            )
+        return self.stage or bool(said)
+
+    @property
     def _safety(self) -> SafetyProfile:
         return SafetyProfile(
             allow_deletion_of_replicated_locations=(
@@ -239,6 +264,20 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
             ),
             block_deletion_before_end_of_life=bool(truth(self.block_deletion_before_end_of_life)),
         )
+
+
+def _exclusions(words: Sequence[str]) -> dict[str, bool | None]:
+    """`("eastus=true", "westus=unset")` by region; unset is None."""
+    known = {"true": True, "false": False, "unset": None}
+    found: dict[str, bool | None] = {}
+    for region, word in pairs(words, "--exclude-from-latest-in").items():
+        if word.lower() not in known:
+            raise UsageError(
+                f"--exclude-from-latest-in {region}={word}: it is true, false or unset",
+                target=region,
+            )
+        found[region] = known[word.lower()]
+    return found
 
 
 @Parameter(name="*")
@@ -256,10 +295,12 @@ class UpdateOptions(WaitOptions, VersionOptions):
     ] = ()
     replica_count: ReplicaCount = None
     exclude_from_latest: ExcludeFromLatest = None
+    exclude_from_latest_in: ExcludeFromLatestIn = ()
     end_of_life_date: EndOfLife = None
     block_deletion_before_end_of_life: BlockDeletion = None
     allow_replicated_location_deletion: AllowRegionDeletion = None
     tags: Tags = None
+    if_match: IfMatch = None
     dry_run: DryRun = False
 
     def request(self) -> UpdateVersion:
@@ -272,6 +313,7 @@ class UpdateOptions(WaitOptions, VersionOptions):
             remove_regions=self.remove_regions,
             replica_count=self.replica_count,
             exclude_from_latest=truth(self.exclude_from_latest),
+            exclude_from_latest_in=_exclusions(self.exclude_from_latest_in),
             end_of_life_date=point_in_time(self.end_of_life_date, "--end-of-life-date"),
             block_deletion_before_end_of_life=truth(self.block_deletion_before_end_of_life),
             allow_deletion_of_replicated_locations=truth(self.allow_replicated_location_deletion),

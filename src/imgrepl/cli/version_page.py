@@ -81,6 +81,18 @@ def _profile(version: Json, profile: Json) -> dict[str, object]:
         "Excluded from latest": _exclusion(profile),
         "End of life": profile["endOfLifeDate"],
         "Tags": version["tags"],
+        "ETag": version["etag"],
+        **_bin(version["imgrepl"]["softDelete"]),
+    }
+
+
+def _bin(times: Json | None) -> dict[str, object]:
+    if times is None:
+        return {}
+    return {
+        "Deleted": times["softDeletedTime"],
+        "Usable until": times["consumptionEndTime"],
+        "Purged at": times["hardDeletionTargetTime"],
     }
 
 

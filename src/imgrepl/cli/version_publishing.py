@@ -1,4 +1,4 @@
-"""`imgrepl image-version`: create, list, show, update and delete."""
+"""`imgrepl image-version`: create, list, show and update."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
-from imgrepl.cli.options import (
-    DefinitionOptions,
-    DryRun,
-    VersionOptions,
-    Yes,
-    choice,
-    option,
-)
+from imgrepl.cli.options import DefinitionOptions, choice, option
 from imgrepl.cli.run import Injected
 from imgrepl.cli.verdicts import verdict_of
 from imgrepl.cli.version_options import CreateOptions, UpdateOptions
@@ -146,8 +139,9 @@ def update(*, options: UpdateOptions, run: Injected) -> Answer:
         imgrepl image-version update -r golden -i debian -e 1.0.0 \
             --add-regions northeurope=2 --remove-regions eastus
 
-    Exit codes: 0 done; 3 no such version or region; 4 the field cannot change; 5 a rule; 7 an
-    endpoint stayed away; 8 some regions are complete and some are not; 130 interrupted.
+    Exit codes: 0 done; 3 no such version or region; 4 the field cannot change, it has changed
+    meanwhile, or it lies in the bin; 5 a rule; 7 an endpoint stayed away; 8 some regions are
+    complete and some are not; 130 interrupted.
     """
     from imgrepl.actions import updating
     from imgrepl.azure import shapes
@@ -157,27 +151,8 @@ def update(*, options: UpdateOptions, run: Injected) -> Answer:
             ctx,
             options.version_id,
             options.request(),
+            if_match=options.if_match,
             wait=options.milestone,
             dry_run=options.dry_run,
         )
     return Answer(shapes.version(view), error=verdict_of(view.replicas), page=version_page)
-
-
-def delete(
-    *, options: VersionOptions, dry_run: DryRun = False, yes: Yes = False, run: Injected
-) -> Answer | None:
-    """Delete a version in all its regions. `collect` frees the bytes that nothing else names.
-
-    For example:
-
-        imgrepl image-version delete -r golden -i debian -e 1.0.0 --yes
-
-    Exit codes: 0 done; 2 nobody could be asked and --yes was not given; 3 no such version; 4 it
-    is in use or guarded by its end of life; 7 the home region stayed away.
-    """
-    from imgrepl.actions import version_deleting
-
-    if not dry_run:
-        run.confirm(f"Delete image version {options.version_id}?", yes=yes)
-    with run.open() as ctx:
-        return Answer(version_deleting.delete(ctx, options.version_id, dry_run=dry_run))

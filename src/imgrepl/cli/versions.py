@@ -1,8 +1,13 @@
-"""`imgrepl image-version`: what can be done to a version, gathered from three files."""
+"""`imgrepl image-version`: what can be done to a version, gathered from four files."""
 
 from collections.abc import Callable
 
-from imgrepl.cli import version_content, version_publishing, version_replication
+from imgrepl.cli import (
+    version_content,
+    version_lifecycle,
+    version_publishing,
+    version_replication,
+)
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.noun import noun
 
@@ -13,7 +18,11 @@ _COMMANDS: dict[str, Callable[..., Answer | None]] = {
     "list": version_publishing.list_versions,
     "show": version_publishing.show,
     "update": version_publishing.update,
-    "delete": version_publishing.delete,
+    "promote": version_lifecycle.promote,
+    "delete": version_lifecycle.delete,
+    "list-soft-deleted": version_lifecycle.list_soft_deleted,
+    "undelete": version_lifecycle.undelete,
+    "purge": version_lifecycle.purge,
     "wait": version_replication.wait,
     "status": version_replication.status,
     "retry": version_replication.retry,

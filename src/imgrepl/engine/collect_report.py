@@ -68,7 +68,8 @@ class CollectReport:
 
     `ended_operations` had nobody left to work on them; `withdrawn_versions` were never committed
     and are gone with them, `adopted_versions` were committed by their record. `unknown_records` are
-    records of which the index knows nothing: what they name is kept.
+    records of which the index knows nothing: what they name is kept. `purged_versions` lay in a bin
+    until their time was over; `unpurged_versions` should be gone too, with the reason why not.
     """
 
     dry_run: bool
@@ -78,6 +79,8 @@ class CollectReport:
     withdrawn_versions: tuple[str, ...] = ()
     adopted_versions: tuple[str, ...] = ()
     unknown_records: tuple[str, ...] = ()
+    purged_versions: tuple[str, ...] = ()
+    unpurged_versions: tuple[str, ...] = ()
 
     @property
     def error(self) -> ImgreplError | None:
@@ -107,6 +110,8 @@ class CollectReport:
             "withdrawnVersions": list(self.withdrawn_versions),
             "adoptedVersions": list(self.adopted_versions),
             "unknownRecords": list(self.unknown_records),
+            "purgedVersions": list(self.purged_versions),
+            "unpurgedVersions": list(self.unpurged_versions),
         }
 
 

@@ -4,7 +4,7 @@ Numbers compare as integers. A region's own exclusion wins over the version's in
 An end of life changes nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imgrepl.errors import NotFound
@@ -119,6 +119,31 @@ def explain(newest_first: Iterable[Candidate], region: str) -> list[Explained]:
             winner = candidate.version
         found.append(Explained(version=candidate.version, reason=reason))
     return found
+
+
+def latest_by_region(newest_first: Iterable[Candidate]) -> dict[str, VersionName]:
+    """What `latest` is, for every region in which any candidate is eligible."""
+    found: dict[str, VersionName] = {}
+    for candidate in newest_first:
+        for region in _eligible_regions(candidate):
+            found.setdefault(region, candidate.version)
+    return found
+
+
+def is_latest_in(
+    version: VersionName, regions: Collection[str], newest_first: Iterable[Candidate]
+) -> tuple[str, ...]:
+    """Those of `regions`, the version's own, in which it is the latest; reads no further."""
+    open_regions = set(regions)
+    for candidate in newest_first:
+        if candidate.version <= version or not open_regions:
+            return tuple(
+                region
+                for region in _eligible_regions(candidate)
+                if candidate.version == version and region in open_regions
+            )
+        open_regions.difference_update(_eligible_regions(candidate))
+    return ()
 
 
 def _eligible_regions(candidate: Candidate) -> tuple[str, ...]:

@@ -46,10 +46,12 @@ def put_in(
 def taken_out(version: ImageVersion, now: datetime) -> ImageVersion:
     """The version as it was before it was deleted.
 
-    Raises `Conflict` (`HardDeletionDue`) once its time is over: `collect` may be at it.
+    Raises `Conflict`: `HardDeletionDue` once its time is over (`collect` may be at it),
+    `MarkedForDeletion`.
     """
     deletion = version.deletion
     assert deletion is not None, f"{version.id} is not in the bin"
+    _refuse_deleting(version)
     if is_expired(version, now):
         raise Conflict(
             f"{version.id} was to be deleted for good at {_moment(deletion.hard_deletion_at)}",
@@ -72,12 +74,7 @@ def is_expired(version: ImageVersion, now: datetime) -> bool:
 
 def check_active(version: ImageVersion) -> None:
     """That it may be changed. Raises `Conflict` (`MarkedForDeletion`, `VersionSoftDeleted`)."""
-    if version.provisioning_state is ProvisioningState.DELETING:
-        raise Conflict(
-            f"{version.id} is being deleted: all that can be done is to delete it again",
-            code="MarkedForDeletion",
-            target=str(version.id),
-        )
+    _refuse_deleting(version)
     if version.deletion is not None:
         raise Conflict(
             f"{version.id} was deleted at {_moment(version.deletion.deleted_at)} and lies in the"
@@ -99,6 +96,15 @@ def check_usable(version: ImageVersion, now: datetime) -> None:
             target=str(version.id),
             hint="`imgrepl image-version undelete` brings it back until"
             f" {_moment(deletion.hard_deletion_at)}",
+        )
+
+
+def _refuse_deleting(version: ImageVersion) -> None:
+    if version.provisioning_state is ProvisioningState.DELETING:
+        raise Conflict(
+            f"{version.id} is being deleted: all that can be done is to delete it again",
+            code="MarkedForDeletion",
+            target=str(version.id),
         )
 
 
