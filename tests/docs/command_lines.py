@@ -78,6 +78,7 @@ def unknown_in(words: list[str]) -> list[str]:
     return [name for name in given if name not in known]
 
 
+@cache
 def option_names() -> frozenset[str]:
     """Every option that any command has."""
     return frozenset(_all_names(tree())) | _option_names(tree().meta, [tree()])

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import imgrepl
@@ -100,9 +101,14 @@ class _Module:
                 self.constants[target.id] = list(_words_in(node.value))
 
 
-def _named(keyword: str) -> Iterator[Named]:
+@cache
+def _modules() -> list[_Module]:
     modules = [_Module(path) for path in sorted(SOURCE.rglob("*.py"))]
-    modules = [module for module in modules if not module.name.startswith(NOT_MET)]
+    return [module for module in modules if not module.name.startswith(NOT_MET)]
+
+
+def _named(keyword: str) -> Iterator[Named]:
+    modules = _modules()
     constants = {name: words for module in modules for name, words in module.constants.items()}
     forwarders = {one.function: one for module in modules for one in _forwarders(module, keyword)}
     for module in modules:

@@ -115,7 +115,7 @@ def download(*, options: DownloadOptions, run: Injected) -> Answer:
 
     For example:
 
-        imgrepl image-version download -r golden -i debian -e latest \\
+        imgrepl image-version download -r golden -i debian -e latest \
             --format qcow2 --file debian.qcow2
 
     Exit codes: 0 done; 3 no such version, disk or replica; 4 the file exists; 6 stored bytes are
