@@ -21,7 +21,7 @@ there() {
 }
 
 # program and the Debian package that has it
-wanted=(qemu-img:qemu-utils mke2fs:e2fsprogs sfdisk:fdisk debootstrap:debootstrap postgresql:postgresql)
+wanted=(qemu-img:qemu-utils mke2fs:e2fsprogs sfdisk:fdisk debootstrap:debootstrap postgresql:postgresql docker-compose:docker-compose)
 
 lacking() {
     local pair

@@ -48,10 +48,17 @@ def test_images_are_pinned(compose: Any) -> None:
 
 
 def test_docker_compose_accepts_it() -> None:
-    docker = shutil.which("docker")
+    command = _compose_command()
+    if command is None:
+        pytest.skip("neither docker with its compose plugin nor docker-compose is installed")
+    subprocess.run([*command, "-f", str(FILE), "config", "--quiet"], check=True)
+
+
+def _compose_command() -> list[str] | None:
+    docker, alone = shutil.which("docker"), shutil.which("docker-compose")
     if (
-        docker is None
-        or subprocess.run([docker, "compose", "version"], capture_output=True).returncode
+        docker
+        and not subprocess.run([docker, "compose", "version"], capture_output=True).returncode
     ):
-        pytest.skip("docker with its compose plugin is not installed")
-    subprocess.run([docker, "compose", "-f", FILE, "config", "--quiet"], check=True)
+        return [docker, "compose"]
+    return [alone] if alone else None
