@@ -188,10 +188,15 @@ def lacking(tx: Connection, place_id: PlaceId, content_ids: Iterable[ContentId])
 def pin(
     tx: Connection, operation_id: OperationId, place_id: PlaceId, content_ids: Iterable[ContentId]
 ) -> None:
-    """Pins all that is here of the packs these contents name: themselves, and what they lead to."""
+    """Pins all that is here of the packs these contents name: themselves, or what they lead to.
+
+    What was condemned is rescued, but for packs that others stand for.
+    """
     named = uses(tx, content_ids)
-    parts = {part for row in find(tx, place_id, named).values() for part in row.parts}
-    packs.pin_present(tx, operation_id, place_id, [*named, *parts])
+    present = packs.present_in(tx, place_id, named)
+    through = find(tx, place_id, named.keys() - present.keys())
+    parts = {part for row in through.values() for part in row.parts}
+    packs.pin_present(tx, operation_id, place_id, [*(named.keys() - through.keys()), *parts])
 
 
 def users(
