@@ -5,7 +5,7 @@ record is read, and unless the index says the same of it, or knows of a later re
 names is kept in all regions that it targets.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -143,43 +143,41 @@ def _need(
     places: Sequence[Place],
 ) -> Need:
     latest = row if row is not None and row.revision >= version.revision else version
+    regions = frozenset({latest.location, *(target.name for target in latest.target_regions)})
+    named = frozenset(version.content_ids)
+    with engine.index.read() as tx:
+        standing = contents.standing(tx, named)
+    unknown = [c for c in sorted(named) if c not in standing or standing[c].removed]
+    packs: set[PackId] = set()
+    for content_id in unknown:
+        found = _packs_in_manifests(engine, content_id, places)
+        if found is None and any(place.region in regions for place in places):
+            raise Corrupt(
+                f"{where} names content {content_id}, of which no manifest is there",
+                code="RecordUnreadable",
+                target=content_id,
+                hint="`imgrepl index check` shows what is missing",
+            )
+        packs |= found or set()
     return Need(
         record=where,
         unknown=row is None,
-        regions=frozenset({latest.location, *(target.name for target in latest.target_regions)}),
-        contents=frozenset(version.content_ids),
-        packs=_packs_of_unknown(engine, version.content_ids, places),
+        regions=regions,
+        contents=named,
+        packs=frozenset(packs),
     )
-
-
-def _packs_of_unknown(
-    engine: Engine, content_ids: Iterable[ContentId], places: Sequence[Place]
-) -> frozenset[PackId]:
-    """The packs of those contents that the index does not know, or has given up."""
-    with engine.index.read() as tx:
-        standing = contents.standing(tx, content_ids)
-    lost = [c for c in content_ids if c not in standing or standing[c].removed]
-    return frozenset().union(*(_packs_in_manifests(engine, c, places) for c in lost))
 
 
 def _packs_in_manifests(
     engine: Engine, content_id: ContentId, places: Sequence[Place]
-) -> set[PackId]:
-    found: set[PackId] = set()
-    seen = False
+) -> set[PackId] | None:
+    """The packs of every manifest of a content in a region; None where it has none."""
+    found: set[PackId] | None = None
     for place in places:
         store = engine.stores.of(place)
         for info in store.list(keys.manifest_prefix(content_id)):
             manifest = decode_manifest(store.get(info.key), content_id)
-            found.update(use.pack_id for use in manifest.packs)
-            seen = True
-    if not seen:
-        raise Corrupt(
-            f"a record names content {content_id}, of which no manifest is there",
-            code="RecordUnreadable",
-            target=content_id,
-            hint="`imgrepl index check` shows what is missing",
-        )
+            found = (found or set()) | {use.pack_id for use in manifest.packs}
     return found
 
 

@@ -50,18 +50,21 @@ class RegionPart:
 def region_parts(engine: Engine, version_id: VersionId) -> list[RegionPart]:
     """The regions of a version with the places their replicas stand in.
 
-    Makes rows for new places.
+    Makes rows for new places. A region that the index does not know (it was rebuilt, and the region
+    not added yet) has no places and is left out.
     """
     with engine.index.begin() as tx:
+        known = {region.name: region for region in region_rows.list_all(tx)}
         by_region: dict[str, list[Replica]] = {}
         for replica in replicas.of_version(tx, version_id):
             by_region.setdefault(replica.region, []).append(replica)
         parts = []
         for name, group in by_region.items():
-            region = region_rows.get(tx, name)
+            if name not in known:
+                continue
             placed = tuple(
                 tuple(
-                    place_rows.ensure(tx, region, role, replica.number)
+                    place_rows.ensure(tx, known[name], role, replica.number)
                     for role in roles_of(replica.storage_account_type)
                 )
                 for replica in group
@@ -133,6 +136,30 @@ def replicate(
     failures = {region: reason(error) for region, error in errors.items()}
     for region, why in failures.items():
         work.failed(region, why)
+    return failures | _fail_unknown(engine, version, only)
+
+
+def _fail_unknown(engine: Engine, version: ImageVersion, only: set[str] | None) -> dict[str, str]:
+    """Regions that the index does not know get nothing, and their replicas say why."""
+    with engine.index.begin() as tx:
+        known = {region.name for region in region_rows.list_all(tx)}
+        lost = [r for r in replicas.of_version(tx, version.id) if r.region not in known]
+        failures = {
+            replica.region: f"region {replica.region} is not in the gallery index: add it with"
+            f" `imgrepl region add {replica.region}`"
+            for replica in lost
+            if only is None or replica.region in only
+        }
+        for replica in lost:
+            if replica.region in failures:
+                replicas.set_state(
+                    tx,
+                    version.id,
+                    replica.region,
+                    replica.number,
+                    state=ReplicaState.FAILED,
+                    detail=failures[replica.region],
+                )
     return failures
 
 

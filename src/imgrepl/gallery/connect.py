@@ -7,7 +7,7 @@ what a transaction read stays true until it commits, on both. Readers see one sn
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,23 @@ def prepare_file(url: URL, *, create: bool) -> None:
             f"there is no gallery index at {path}", code="IndexNotFound", target=str(path)
         )
     path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def back_up(url: URL, revision: str) -> str | None:
+    """Copies an SQLite file beside itself, as it is at one moment; gives the copy's path.
+
+    Other databases have back-ups of their own: None. Raises as `translated` does.
+    """
+    if url.get_backend_name() != "sqlite" or url.database is None:
+        return None
+    copy = Path(url.database).with_suffix(f".{revision}.bak")
+    with (
+        translated(url),
+        closing(sqlite3.connect(url.database)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+    return str(copy)
 
 
 def connect(url: URL, *, busy_seconds: float) -> Engine:

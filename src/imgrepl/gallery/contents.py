@@ -136,9 +136,19 @@ def next_seal_revision(tx: Connection, place_id: PlaceId, content_id: ContentId)
     """A revision that no seal of this content here has carried, the lost ones included."""
     mine = _is(place_id, content_id)
     _ensure_row(tx, place_id, content_id)
-    revision = tx.execute(sa.select(place_contents.c.next_revision).where(mine)).scalar_one()
+    following = tx.execute(sa.select(place_contents.c.next_revision).where(mine)).scalar_one()
+    revision = max(int(following), identity.generation_floor(tx))
     tx.execute(sa.update(place_contents).where(mine).values(next_revision=revision + 1))
-    return int(revision)
+    return revision
+
+
+def skip_seal_revisions(
+    tx: Connection, place_id: PlaceId, content_id: ContentId, revision: int
+) -> None:
+    """A seal of `revision` lies here, whatever it says: a new one gets a higher one."""
+    _ensure_row(tx, place_id, content_id)
+    lower = sa.and_(_is(place_id, content_id), place_contents.c.next_revision <= revision)
+    tx.execute(sa.update(place_contents).where(lower).values(next_revision=revision + 1))
 
 
 def set_sealed(
@@ -207,6 +217,22 @@ def sealed_in(
                 proof=Proof(ProofLevel(row.proof_level), row.proof_at),
             )
     return found
+
+
+class SealedContent(NamedTuple):
+    """The objects that make a content whole in a place: manifest and seal."""
+
+    content_id: ContentId
+    generation: int
+    revision: int
+
+
+def seals_of(tx: Connection, place_id: PlaceId) -> list[SealedContent]:
+    """Every content that is sealed in a place."""
+    rows = tx.execute(_sealed(place_contents.c.place_id == place_id))
+    return [
+        SealedContent(ContentId(row.content_id), row.generation, row.seal_revision) for row in rows
+    ]
 
 
 def sealed_places(tx: Connection, content_id: ContentId) -> list[PlaceId]:

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import NamedTuple, Self
 
 from sqlalchemy import URL, Connection, Engine
 
@@ -16,6 +16,15 @@ from imgrepl.model.domain import DEFAULT_DOMAIN, DedupDomain
 from imgrepl.model.ids import StoreId
 
 _WAL_RETRY_SECONDS = 0.02
+
+
+class Upgraded(NamedTuple):
+    """A schema's revisions, and where the file was copied to before, if it was."""
+
+    url: str
+    before: str | None
+    after: str
+    backup: str | None
 
 
 class GalleryIndex:
@@ -61,6 +70,30 @@ class GalleryIndex:
             index.close()
             raise
         return index
+
+    @classmethod
+    def upgrade(cls, url: str, *, clock: Clock) -> "Upgraded":
+        """Opens an existing index, whatever its age, and tells what that did to its schema.
+
+        An SQLite file of an older schema is copied beside itself first. Raises as `open`.
+        """
+        parsed = connect.parse_url(url)
+        connect.prepare_file(parsed, create=False)
+        engine = connect.connect(parsed, busy_seconds=30)
+        try:
+            with connect.translated(parsed), connect.for_reading(engine).begin() as tx:
+                before = upgrade.revision_of(tx)
+        finally:
+            engine.dispose()
+        backup = None
+        if before is not None and before != upgrade.REVISIONS[-1]:
+            backup = connect.back_up(parsed, before)
+        index = cls.open(url, clock=clock, create=False)
+        try:
+            after = upgrade.REVISIONS[-1]
+            return Upgraded(url=index.url, before=before, after=after, backup=backup)
+        finally:
+            index.close()
 
     @property
     def url(self) -> str:

@@ -91,6 +91,21 @@ def update(tx: Connection, definition: ImageDefinition) -> None:
     revisions.write(tx, definitions, number, revision=definition.revision, values=values)
 
 
+def adopt(tx: Connection, definition: ImageDefinition) -> None:
+    """Makes the index say what a record says: adds the definition, or follows a higher revision.
+
+    An older or equal revision of the same incarnation changes nothing. Raises `NotFound`
+    (`GalleryNotFound`) and `Conflict` (`IdentifierConflict`).
+    """
+    known = find(tx, definition.id)
+    if known is None:
+        create(tx, definition)
+    elif known.incarnation != definition.incarnation or known.revision < definition.revision:
+        number = lookups.definition_number(tx, definition.id)
+        values = _immutable(definition) | _mutable(definition)
+        revisions.overwrite(tx, definitions, number, revision=definition.revision, values=values)
+
+
 def next_revision(tx: Connection, definition: DefinitionId) -> int:
     """A revision that no record of this definition has carried. Raises `NotFound`."""
     return revisions.allocate(tx, definitions, lookups.definition_number(tx, definition))

@@ -85,6 +85,25 @@ def update(tx: Connection, gallery: Gallery) -> None:
     revisions.write(tx, galleries, number, revision=gallery.revision, values=values)
 
 
+def adopt(tx: Connection, gallery: Gallery) -> None:
+    """Makes the index say what a record says: adds the gallery, or follows a higher revision.
+
+    An older or equal revision of the same incarnation changes nothing. Raises `Conflict`
+    (`GalleryExists`) where another group of the subscription has the name.
+    """
+    known = find(tx, gallery.id)
+    if known is None:
+        create(tx, gallery)
+    elif known.incarnation != gallery.incarnation or known.revision < gallery.revision:
+        number = lookups.gallery_number(tx, gallery.id)
+        values = _mutable(gallery) | {
+            "incarnation": gallery.incarnation,
+            "location": gallery.location,
+            "created_at": gallery.created_at,
+        }
+        revisions.overwrite(tx, galleries, number, revision=gallery.revision, values=values)
+
+
 def next_revision(tx: Connection, gallery: GalleryId) -> int:
     """A revision that no record of this gallery has carried. Raises `NotFound`."""
     return revisions.allocate(tx, galleries, lookups.gallery_number(tx, gallery))

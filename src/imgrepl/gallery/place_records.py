@@ -51,6 +51,12 @@ def places_with(tx: Connection, resource: Resource, incarnation: IncarnationId) 
     return [PlaceId(number) for number in tx.scalars(chosen.order_by(place_records.c.place_id))]
 
 
+def all_in(tx: Connection, place_id: PlaceId) -> dict[tuple[str, IncarnationId], int]:
+    """The highest revision known in a place, by folded path and incarnation."""
+    rows = tx.execute(sa.select(place_records).where(place_records.c.place_id == place_id))
+    return {(row.resource_key, IncarnationId(row.incarnation)): row.revision for row in rows}
+
+
 def _is(
     place_id: PlaceId, resource: Resource, incarnation: IncarnationId
 ) -> sa.ColumnElement[bool]:

@@ -7,14 +7,19 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
 from imgrepl.errors import Conflict
+from imgrepl.gallery import identity
 
 
 def allocate(tx: Connection, table: Table, number: int) -> int:
-    """A revision never given out before: a record written under it and lost is not overwritten."""
+    """A revision never given out before: a record written under it and lost is not overwritten.
+
+    Nor by an index before this one: regions that were away at its rebuild may hold theirs.
+    """
     mine = table.c.id == number
-    revision = tx.execute(sa.select(table.c.next_revision).where(mine)).scalar_one()
+    following = tx.execute(sa.select(table.c.next_revision).where(mine)).scalar_one()
+    revision = max(int(following), identity.generation_floor(tx))
     tx.execute(sa.update(table).where(mine).values(next_revision=revision + 1))
-    return int(revision)
+    return revision
 
 
 def write(

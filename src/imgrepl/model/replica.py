@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from imgrepl.model.gallery import TargetRegion
 from imgrepl.model.proof import ProofLevel
 from imgrepl.model.region import StorageAccountType
 
@@ -43,6 +44,19 @@ class Replica:
     detail: str = ""
     proof: ProofLevel | None = None
     verified_at: datetime | None = None
+
+
+def replicas_of(targets: Iterable[TargetRegion]) -> list[Replica]:
+    """The replicas that make the targets true, none of them there yet."""
+    return [
+        Replica(
+            region=target.name,
+            number=number,
+            storage_account_type=target.storage_account_type,
+        )
+        for target in targets
+        for number in range(target.replica_count)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

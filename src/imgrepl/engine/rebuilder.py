@@ -1,0 +1,259 @@
+"""Restores the gallery index, or completes it, out of what lies in regions.
+
+The index becomes the owner of the store first. Then records, manifests, packs and seals become
+rows, and nothing is taken from what is there and newer: so it may be run again, after a crash or
+with further regions, and gives the same.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from imgrepl.engine import rebuild_places, rebuild_rows, takeover
+from imgrepl.engine.context import Engine
+from imgrepl.engine.rebuild_places import Listed
+from imgrepl.engine.rebuild_records import read_all
+from imgrepl.engine.rebuild_report import PlaceRebuilt, RebuildReport, RegionRebuilt
+from imgrepl.engine.rebuild_rows import Written
+from imgrepl.engine.region_records import RecordListing, list_records
+from imgrepl.engine.reporting import Reporter
+from imgrepl.engine.stopping import check_stop
+from imgrepl.engine.takeover import Claimed
+from imgrepl.errors import ImgreplError, Interrupted
+from imgrepl.gallery import contents, replicas, versions
+from imgrepl.gallery import places as place_rows
+from imgrepl.gallery import regions as region_rows
+from imgrepl.model.events import Notice
+from imgrepl.model.gallery import ImageVersion, ProvisioningState
+from imgrepl.model.ids import PlaceId
+from imgrepl.model.proof import Proof
+from imgrepl.model.region import Place, PlaceRole, Region, roles_of
+from imgrepl.model.replica import Replica, ReplicaState
+
+_MAY_COMPLETE = {ReplicaState.UNKNOWN, ReplicaState.FAILED}
+
+
+@dataclass
+class _RegionWork:
+    """One region that was named, as far as it got; `places` are those that are this index's now."""
+
+    engine: Engine
+    region: Region
+    record_place: Place
+    claimed: Claimed | None = None
+    listing: RecordListing | None = None
+    places: list[Place] = field(default_factory=list)
+    rebuilt: list[PlaceRebuilt] = field(default_factory=list)
+    error: ImgreplError | None = None
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """What fails inside leaves out a part of this region, and nothing of another one."""
+        check_stop(self.engine.stop)
+        try:
+            yield
+        except Interrupted:
+            raise
+        except ImgreplError as error:
+            self.error = self.error or error
+            text = f"{self.region.name} could not be read whole: {error.message}"
+            self.engine.events(Notice(level="warning", text=text, subject=self.region.name))
+
+
+def rebuild(engine: Engine, region_names: Sequence[str]) -> RebuildReport:
+    """Restores what the records of these regions say, and what lies in their places.
+
+    A region, or a place of one, that does not answer is left out and named. Raises `NotFound`
+    (`RegionNotFound`, `StoreMissing`), `Conflict` (`IndexNotEmpty`, `BucketOfAnotherStore`,
+    `NotOwner`), and what the stores raise where no region answers.
+    """
+    work = [_named(engine, name) for name in dict.fromkeys(region_names)]
+    _claim(engine, work)
+    for one in work:
+        if one.claimed is not None:
+            with one.attempt():
+                takeover.seize(engine, one.record_place)
+                one.listing = list_records(engine.stores.of(one.record_place))
+    listings = {one.record_place.id: one.listing for one in work if one.listing is not None}
+    if not listings:
+        raise next(one.error for one in work if one.error is not None)
+    found = read_all(engine, listings)
+    written = rebuild_rows.write(engine, found)
+    for place_id, listing in listings.items():
+        rebuild_rows.note_records(engine, place_id, listing)
+    manifests = _take_places(engine, work, written)
+    lost = _read_manifests(engine, work, written, manifests)
+    for one in work:
+        _read_places(engine, one)
+    named = [one.region.name for one in work]
+    completed = sum(_complete(engine, version, named) for version in written.versions)
+    identity = engine.index.identity
+    return RebuildReport(
+        store_id=identity.store_id,
+        epoch=identity.epoch,
+        regions=tuple(_region_report(one) for one in work),
+        galleries=written.galleries,
+        definitions=written.definitions,
+        versions=len(written.versions),
+        tombstones=written.tombstones,
+        replicas_completed=completed,
+        other_regions=_other_regions(written, named),
+        unregistered=_unregistered(engine, written),
+        damaged=(*found.damaged, *lost),
+        skipped=tuple(written.skipped),
+    )
+
+
+def _named(engine: Engine, name: str) -> _RegionWork:
+    with engine.index.begin() as tx:
+        region = region_rows.get(tx, name)
+        place = place_rows.ensure(tx, region, PlaceRole.STANDARD, 0)
+    return _RegionWork(engine=engine, region=region, record_place=place)
+
+
+def _claim(engine: Engine, work: Sequence[_RegionWork]) -> None:
+    """Makes the store this index's; a region that is of another store is no accident."""
+    for one in work:
+        with one.attempt():
+            one.claimed = takeover.look(engine, one.record_place)
+    claimed = [one.claimed for one in work if one.claimed is not None]
+    if not claimed:
+        raise next(one.error for one in work if one.error is not None)
+    takeover.adopt_store(engine, claimed)
+
+
+def _take_places(
+    engine: Engine, work: Sequence[_RegionWork], written: Written
+) -> dict[PlaceId, Listed]:
+    """Takes over every place in which a replica may stand, and lists its manifests."""
+    listed = {}
+    for one in work:
+        if one.listing is None:
+            continue
+        with engine.index.begin() as tx:
+            places = _places_of(tx, one.region, written.versions)
+        for place in places:
+            with one.attempt():
+                if rebuild_places.take(engine, place):
+                    listed[place.id] = rebuild_places.list_manifests(engine, place)
+                    one.places.append(place)
+    return listed
+
+
+def _places_of(tx: Connection, region: Region, known: Sequence[ImageVersion]) -> list[Place]:
+    """The places of a region: those that are known, and those that its replicas stand in."""
+    for version in known:
+        for replica in replicas.of_version(tx, version.id):
+            if replica.region == region.name and region.offers(replica.storage_account_type):
+                for role in roles_of(replica.storage_account_type):
+                    place_rows.ensure(tx, region, role, replica.number)
+    return place_rows.of_region(tx, region.name)
+
+
+def _read_manifests(
+    engine: Engine,
+    work: Sequence[_RegionWork],
+    written: Written,
+    listed: dict[PlaceId, Listed],
+) -> list[str]:
+    """Makes contents known; versions whose contents are not there go again, with the reason."""
+    wanted = {content_id for version in written.versions for content_id in version.content_ids}
+    taken = [place for one in work for place in one.places]
+    lost = rebuild_places.read_manifests(engine, taken, listed, wanted)
+    read = {one.region.name for one in work if one.error is None}
+    damaged, kept = [], []
+    for version in written.versions:
+        missing = [content_id for content_id in version.content_ids if content_id in lost]
+        if not missing:
+            kept.append(version)
+            continue
+        with engine.index.begin() as tx:
+            versions.remove(tx, version.id)
+        elsewhere = {target.name for target in version.target_regions} - read
+        if elsewhere:
+            where = ", ".join(sorted(elsewhere))
+            written.skipped.append(f"{version.id}: it stands in {where}, which was not read")
+        else:
+            damaged += [f"{version.id}: manifest of {c}: {lost[c]}" for c in missing]
+    written.versions = kept
+    return damaged
+
+
+def _read_places(engine: Engine, one: _RegionWork) -> None:
+    reporter = Reporter(engine, "rebuild", one.region.name)
+    with reporter:
+        reporter.begin(items_total=len(one.places))
+        for place in one.places:
+            with one.attempt():
+                one.rebuilt.append(rebuild_places.read_place(engine, place))
+
+
+def _complete(engine: Engine, version: ImageVersion, named: Sequence[str]) -> int:
+    """Replicas of which every place holds all are complete again; tells how many are."""
+    with engine.index.begin() as tx:
+        present = replicas.of_version(tx, version.id)
+        for replica in present:
+            if replica.region in named and replica.state in _MAY_COMPLETE:
+                proof = _proof(tx, version, replica)
+                if proof is not None:
+                    replicas.set_state(
+                        tx,
+                        version.id,
+                        replica.region,
+                        replica.number,
+                        state=ReplicaState.COMPLETED,
+                        detail="",
+                        proof=proof.level,
+                        verified_at=proof.at,
+                    )
+        done = [r for r in replicas.of_version(tx, version.id) if r.state is ReplicaState.COMPLETED]
+        if versions.operation_of(tx, version.id) is None:
+            whole = len(done) == len(present)
+            state = ProvisioningState.SUCCEEDED if whole else ProvisioningState.FAILED
+            versions.set_state(tx, version.id, state)
+    return sum(replica.region in named for replica in done)
+
+
+def _proof(tx: Connection, version: ImageVersion, replica: Replica) -> Proof | None:
+    """The weakest and latest among the seals of a replica; None where one is not there."""
+    by_role = {
+        place.role: place
+        for place in place_rows.of_region(tx, replica.region)
+        if place.number == replica.number
+    }
+    proofs: list[Proof] = []
+    for role in roles_of(replica.storage_account_type):
+        if role not in by_role:
+            return None
+        sealed = contents.sealed_in(tx, by_role[role].id, version.content_ids)
+        if set(version.content_ids) - sealed.keys():
+            return None
+        proofs += [seal.proof for seal in sealed.values()]
+    return Proof(min(one.level for one in proofs), max(one.at for one in proofs))
+
+
+def _region_report(one: _RegionWork) -> RegionRebuilt:
+    return RegionRebuilt(
+        region=one.region.name,
+        records=one.listing.all if one.listing is not None else 0,
+        places=tuple(one.rebuilt),
+        error=one.error,
+    )
+
+
+def _other_regions(written: Written, named: Sequence[str]) -> dict[str, int]:
+    counts = Counter(
+        target.name for version in written.versions for target in version.target_regions
+    )
+    return {name: counts[name] for name in sorted(counts.keys() - set(named))}
+
+
+def _unregistered(engine: Engine, written: Written) -> tuple[str, ...]:
+    with engine.index.read() as tx:
+        known = {region.name for region in region_rows.list_all(tx)}
+    targets = {target.name for version in written.versions for target in version.target_regions}
+    homes = {version.location for version in written.versions}
+    return tuple(sorted((targets | homes) - known))

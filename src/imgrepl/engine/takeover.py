@@ -1,0 +1,132 @@
+"""Makes this index the owner of a store that exists, and fences out the one before it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from imgrepl.engine.context import Engine
+from imgrepl.engine.places import read_header
+from imgrepl.errors import Conflict, Corrupt, Invalid, NotFound
+from imgrepl.gallery import contents, galleries, versions
+from imgrepl.gallery.identity import IndexIdentity
+from imgrepl.layout import keys
+from imgrepl.layout.header import Owner, StoreHeader, decode_owner, encode_owner
+from imgrepl.model.region import Place
+from imgrepl.store.protocols import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """A place of the store. `owner` is None where nobody, or nobody legible, owns it."""
+
+    place: Place
+    header: StoreHeader
+    owner: Owner | None
+
+
+def look(engine: Engine, place: Place) -> Claimed:
+    """Whose place this is. Raises `NotFound` (`StoreMissing`) where no store was ever made."""
+    store = engine.stores.of(place)
+    try:
+        header = read_header(store)
+    except NotFound as error:
+        raise NotFound(
+            f"{place.name} ({store.url}) is no place of a store: it has no {keys.STORE_KEY}",
+            code="StoreMissing",
+            target=place.name,
+            hint="give the region the URL that it had in the index that was lost",
+        ) from error
+    return Claimed(place=place, header=header, owner=_owner(store))
+
+
+def _owner(store: Store) -> Owner | None:
+    try:
+        return decode_owner(store.get(keys.OWNER_KEY))
+    except (Corrupt, NotFound):
+        return None
+
+
+def adopt_store(engine: Engine, found: Sequence[Claimed]) -> IndexIdentity:
+    """Gives the index the identity of the store, with an epoch above all that were found.
+
+    An index that is the owner already stays as it is. Raises `Conflict`: `BucketOfAnotherStore`
+    where the places are of several stores, `IndexNotEmpty` where the index holds another one.
+    """
+    header = found[0].header
+    for other in found[1:]:
+        if other.header != header:
+            raise Conflict(
+                f"{found[0].place.name} is of store {header.store_id}, {other.place.name} of"
+                f" {other.header.store_id}",
+                code="BucketOfAnotherStore",
+                target=other.place.name,
+                hint="rebuild one index for each store",
+            )
+    if len(header.domains) != 1:
+        raise Invalid(
+            f"store {header.store_id} has {len(header.domains)} dedup domains; this release knows"
+            " one",
+            code="FormatUnknown",
+            hint="use a later release",
+        )
+    identity = engine.index.identity
+    if identity.store_id == header.store_id and _is_ours(identity, found):
+        return identity
+    epochs = [one.owner.epoch for one in found if one.owner is not None]
+    with engine.index.begin() as tx:
+        if identity.store_id != header.store_id:
+            _refuse_full(engine, identity)
+        return engine.index.adopt(
+            tx,
+            store_id=header.store_id,
+            domain=header.domains[0],
+            epoch=1 + max(epochs, default=1),
+        )
+
+
+def _is_ours(identity: IndexIdentity, found: Sequence[Claimed]) -> bool:
+    return all(
+        one.owner is not None
+        and one.owner.index_id == identity.index_id
+        and one.owner.epoch <= identity.epoch
+        for one in found
+    )
+
+
+def seize(engine: Engine, place: Place) -> None:
+    """Writes this index into the place's `owner.json`, by compare-and-swap.
+
+    Raises `Conflict` (`NotOwner`) where another index of this epoch or a later one came first.
+    """
+    identity = engine.index.identity
+    wanted = Owner(index_id=identity.index_id, epoch=identity.epoch)
+    store = engine.stores.of(place)
+    try:
+        info = store.head(keys.OWNER_KEY)
+    except NotFound:
+        store.put(keys.OWNER_KEY, encode_owner(wanted), if_absent=True)
+        return
+    found = _owner(store)
+    if found == wanted:
+        return
+    if found is not None and found.epoch >= wanted.epoch:
+        raise Conflict(
+            f"{place.name} ({store.url}) was taken over by index {found.index_id} meanwhile, in"
+            f" epoch {found.epoch}",
+            code="NotOwner",
+            target=place.name,
+            hint="use that index, or rebuild again",
+        )
+    store.put(keys.OWNER_KEY, encode_owner(wanted), if_match=info.etag)
+
+
+def _refuse_full(engine: Engine, identity: IndexIdentity) -> None:
+    with engine.index.read() as tx:
+        held = len(galleries.list_all(tx)) + len(versions.list_all(tx, include_staged=True))
+        held += len(contents.unused(tx, 1))
+    if held:
+        raise Conflict(
+            f"the gallery index {engine.index.url} holds galleries of store {identity.store_id}",
+            code="IndexNotEmpty",
+            target=engine.index.url,
+            hint="rebuild into a new index: name another with --index, add its regions to it",
+        )
