@@ -37,6 +37,7 @@ class PlaceReport:
     deleted_bytes: int = 0
     deleted_manifests: int = 0
     deleted_seals: int = 0
+    deleted_moved: int = 0
     kept: tuple[Kept, ...] = ()
     unknown_objects: int = 0
     unknown_bytes: int = 0
@@ -54,6 +55,7 @@ class PlaceReport:
             "deletedBytes": self.deleted_bytes,
             "deletedManifests": self.deleted_manifests,
             "deletedSeals": self.deleted_seals,
+            "deletedMoved": self.deleted_moved,
             "kept": [kept.as_json() for kept in self.kept],
             "unknownObjects": self.unknown_objects,
             "unknownBytes": self.unknown_bytes,

@@ -15,11 +15,11 @@ from imgrepl.engine.collect_report import Kept
 from imgrepl.engine.collect_roots import Roots
 from imgrepl.engine.collect_survey import Survey
 from imgrepl.engine.resume import LookedAt
-from imgrepl.gallery import contents, packs, unneeded
+from imgrepl.gallery import contents, moved, packs, unneeded
 from imgrepl.gallery.packs import CONDEMNED, DAMAGED, DELETING, PRESENT, PlacePack
 from imgrepl.gallery.schema import PackState
 from imgrepl.gallery.types import database_now
-from imgrepl.layout.keys import ManifestKey, SealKey
+from imgrepl.layout.keys import ManifestKey, MovedKey, SealKey
 from imgrepl.model.ids import OperationId, PackId, PlaceId
 from imgrepl.model.region import Place
 
@@ -112,6 +112,24 @@ class Steps:
                 replaced = ManifestKey(key.content_id, current.generation) in listed
                 retired += [key] if replaced else []
         return retired
+
+    def retired_moved(self, tx: Connection) -> list[MovedKey]:
+        """What leads to other packs for nobody's good any more, and superseded revisions.
+
+        It goes before the packs that it leads to.
+        """
+        moved.retire(tx, self._place_id)
+        rooted = self._inspected.roots.contents_in(self._inspected.place.region)
+        needed = moved.forget_idle(tx, self._place_id, rooted)
+        current = moved.revisions_in(tx, self._place_id)
+        listed = self._inspected.survey.moved
+        self.decided.unknown += [size for key, size in listed.items() if key.pack_id not in current]
+        return [
+            key
+            for key in listed
+            if key.revision < current.get(key.pack_id, -1)
+            or (key.revision == current.get(key.pack_id) and key.pack_id not in needed)
+        ]
 
     def leftovers(self, tx: Connection) -> list[PlacePack]:
         """What an earlier run, or a repair, gave up and nobody deleted yet."""

@@ -10,7 +10,7 @@ from imgrepl.gallery import pack_objects
 from imgrepl.gallery.pack_objects import FoundPack
 from imgrepl.gallery.schema import PackState
 from imgrepl.layout import keys
-from imgrepl.layout.keys import ManifestKey, SealKey
+from imgrepl.layout.keys import ManifestKey, MovedKey, SealKey
 from imgrepl.model.region import Place
 from imgrepl.store.protocols import ObjectInfo
 
@@ -20,7 +20,7 @@ _OF_EVERY_PLACE = (keys.STORE_KEY, keys.OWNER_KEY)
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """A whole listing, in short: manifests and seals with their lengths.
+    """A whole listing, in short: manifests, seals and `moved` with their lengths.
 
     `gone_packs` are objects that were deleted once and are there. `unknown_objects` have no row and
     are never deleted: nobody knows whose they are.
@@ -29,6 +29,7 @@ class Survey:
     gone_packs: tuple[FoundPack, ...]
     manifests: Mapping[ManifestKey, int]
     seals: Mapping[SealKey, int]
+    moved: Mapping[MovedKey, int]
     unknown_objects: int
     unknown_bytes: int
 
@@ -49,6 +50,7 @@ def survey(engine: Engine, place: Place) -> Survey:
     gone: list[FoundPack] = []
     manifests: dict[ManifestKey, int] = {}
     seals: dict[SealKey, int] = {}
+    moved: dict[MovedKey, int] = {}
     for page in _pages(engine.stores.of(place).list("")):
         check_stop(engine.stop)
         found: list[FoundPack] = []
@@ -59,6 +61,8 @@ def survey(engine: Engine, place: Place) -> Survey:
                 manifests[manifest] = info.size_bytes
             elif seal := keys.parse_seal_key(info.key):
                 seals[seal] = info.size_bytes
+            elif leading := keys.parse_moved_key(info.key):
+                moved[leading] = info.size_bytes
             elif not _is_ours(info.key):
                 unknown.add(info.size_bytes)
         gone += _gone(engine, place, found, unknown)
@@ -66,6 +70,7 @@ def survey(engine: Engine, place: Place) -> Survey:
         gone_packs=tuple(gone),
         manifests=manifests,
         seals=seals,
+        moved=moved,
         unknown_objects=unknown.objects,
         unknown_bytes=unknown.bytes,
     )
@@ -93,5 +98,5 @@ def _gone(
 
 def _is_ours(key: str) -> bool:
     """Whether it is what other parts of the program look after."""
-    parsers = (keys.parse_record_key, keys.parse_moved_key, keys.parse_feature_key)
+    parsers = (keys.parse_record_key, keys.parse_feature_key)
     return key in _OF_EVERY_PLACE or any(parse(key) is not None for parse in parsers)

@@ -1,6 +1,6 @@
 """One place's part of a collection: rows first, then the objects they stand for.
 
-Seals go before manifests, manifests before packs. A pack goes from present to condemned, to
+Seals go before manifests, these and `moved` before packs. A pack goes from present to condemned, to
 deleting, to gone; nothing that a step has decided is lost by dying before the next.
 """
 
@@ -39,7 +39,7 @@ class PlaceCollector:
         self._store = engine.stores.of(inspected.place)
         self._steps = Steps(inspected, grace_seconds=grace_seconds)
         self._deleted: list[int] = []
-        self._seals = self._manifests = 0
+        self._seals = self._manifests = self._moved = 0
         self._failures: list[str] = []
         self._kept: tuple[Kept, ...] = ()
         self.gone: set[PackId] = set()
@@ -49,6 +49,7 @@ class PlaceCollector:
         self._steps.settle_intents(tx)
         self._seals = len(self._steps.retire_seals(tx))
         self._manifests = len(self._steps.retired_manifests(tx))
+        self._moved = len(self._steps.retired_moved(tx))
         self._deleted += [found.size_bytes for found in self._inspected.survey.gone_packs]
         self._deleted += [row.pack_bytes for row in self._steps.leftovers(tx)]
         for step, deletes in ((self._steps.condemn, False), (self._steps.doom, True)):
@@ -67,8 +68,10 @@ class PlaceCollector:
         self._seals = self._delete_all([keys.seal_key(*key) for key in seals])
         with self._transaction(lease) as tx:
             manifests = self._steps.retired_manifests(tx)
+            moved = self._steps.retired_moved(tx)
             leftovers = self._steps.leftovers(tx)
         self._manifests = self._delete_all([keys.manifest_key(*key) for key in manifests])
+        self._moved = self._delete_all([keys.moved_key(*key) for key in moved])
         self._delete_again()
         for batch in _batches(leftovers):
             self._delete_packs(lease, batch, reporter)
@@ -94,6 +97,7 @@ class PlaceCollector:
             deleted_bytes=sum(self._deleted),
             deleted_manifests=self._manifests,
             deleted_seals=self._seals,
+            deleted_moved=self._moved,
             kept=self._kept,
             unknown_objects=survey.unknown_objects + len(decided.unknown),
             unknown_bytes=survey.unknown_bytes + sum(decided.unknown),
