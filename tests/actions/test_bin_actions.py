@@ -292,3 +292,10 @@ def test_of_two_who_saw_the_same_state_one_wins_and_the_other_is_told(world: Wor
     assert {_code(late), _code(deleted)} == {"ChangedMeanwhile"}
     assert world.view("1.0.0").version.tags == {"first": ""}
     assert world.view("1.0.0").version.deletion is None
+
+
+def test_an_update_that_moves_no_replica_waits_for_none(world: World) -> None:
+    world.store("westeurope").faults.append(Fault(FaultKind.LOST_REQUEST, times=None))
+    world.publish("2.0.0", regions=["eastus", "westeurope"], exclude_from_latest=True)
+    assert world.update("2.0.0", exclude_from_latest=False).operation is None
+    assert world.download("latest", region="eastus") == world.disk().read_bytes()
