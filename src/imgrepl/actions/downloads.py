@@ -22,6 +22,7 @@ from imgrepl.model.gallery import DefinitionId, ImageVersion, VersionDisk, Versi
 from imgrepl.model.ids import ContentId
 from imgrepl.model.region import Place, normal_region_name
 from imgrepl.model.replica import ReplicaState
+from imgrepl.model.transfer import moved_since
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,7 +49,7 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
     a wrong one is left for the next and marked. Raises `NotFound`, `Conflict` (`TargetExists`,
     `ConsumptionEnded`), `Corrupt` where no replica has a healthy copy, `Unavailable`.
     """
-    started = ctx.clock.monotonic()
+    started, moved_before = ctx.clock.monotonic(), ctx.stores.moved()
     where = None if request.region is None else normal_region_name(request.region)
     with ctx.index.read() as tx:
         version = rows.get(tx, versions.resolve_name(tx, request.definition, request.name, where))
@@ -74,7 +75,7 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
     except BaseException:
         writer.abort()
         raise
-    moved = ctx.stores.moved()
+    moved = moved_since(moved_before, ctx.stores.moved())
     return {
         "version": str(version.id),
         "region": chosen,

@@ -18,7 +18,7 @@ from imgrepl.model.ids import OperationId, PackId, PlaceId
 from imgrepl.model.operation import OperationState
 from imgrepl.model.references import version_id_of_json, version_id_to_json
 from imgrepl.model.region import Place, StorageAccountType, roles_of
-from imgrepl.model.transfer import Transfer
+from imgrepl.model.transfer import RegionTransfer, Transfer, moved_since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ def run(ctx: Context, operation_id: OperationId, *, content_only: bool = False) 
     that was interrupted leaves the operation to be taken up again; one that failed ends it, and a
     version that was never committed is gone.
     """
-    started = ctx.clock.monotonic()
+    started, moved_before = ctx.clock.monotonic(), ctx.stores.moved()
     with Lease(
         ctx.index,
         operation_id,
@@ -70,7 +70,8 @@ def run(ctx: Context, operation_id: OperationId, *, content_only: bool = False) 
         except ImgreplError as error:
             _failed(ctx, lease, version_id, error)
             raise
-        transfer = transfer_of(ctx, counts, ctx.clock.monotonic() - started)
+        moved = moved_since(moved_before, ctx.stores.moved())
+        transfer = transfer_of(moved, counts, ctx.clock.monotonic() - started)
         if content_only:
             _hand_over(ctx, lease)
         else:
@@ -78,9 +79,10 @@ def run(ctx: Context, operation_id: OperationId, *, content_only: bool = False) 
         return Published(transfer=transfer, failures=failures)
 
 
-def transfer_of(ctx: Context, counts: IngestCounts, seconds: float) -> Transfer:
+def transfer_of(
+    moved: tuple[RegionTransfer, ...], counts: IngestCounts, seconds: float
+) -> Transfer:
     """The figures of one run: the ingest's own counts and the wire's meters."""
-    moved = ctx.stores.moved()
     return Transfer(
         read_bytes=counts.read_bytes,
         occupied_bytes=counts.occupied_bytes,

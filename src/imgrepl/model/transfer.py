@@ -1,5 +1,6 @@
 """What one operation moved, counted where the bytes moved."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -13,6 +14,32 @@ class RegionTransfer:
     received_bytes: int = 0
     puts: int = 0
     seconds: float = 0.0
+
+
+def moved_since(
+    before: Iterable[RegionTransfer], now: Iterable[RegionTransfer]
+) -> tuple[RegionTransfer, ...]:
+    """What one run moved, out of meters that count for as long as a process lives.
+
+    A region that nothing was asked of meanwhile is left out.
+    """
+    earlier = {part.region: part for part in before}
+    return tuple(
+        _difference(part, earlier.get(part.region, RegionTransfer(region=part.region)))
+        for part in now
+        if part != earlier.get(part.region)
+    )
+
+
+def _difference(later: RegionTransfer, earlier: RegionTransfer) -> RegionTransfer:
+    return RegionTransfer(
+        region=later.region,
+        sent_bytes=later.sent_bytes - earlier.sent_bytes,
+        server_copied_bytes=later.server_copied_bytes - earlier.server_copied_bytes,
+        received_bytes=later.received_bytes - earlier.received_bytes,
+        puts=later.puts - earlier.puts,
+        seconds=round(later.seconds - earlier.seconds, 3),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
