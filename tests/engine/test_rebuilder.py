@@ -249,6 +249,16 @@ def test_keys_and_revisions_of_a_new_epoch_are_above_all_before(
         assert all(int(key.rpartition(".")[2]) >= 1 << 16 for key in fresh)
 
 
+def test_a_further_region_never_lowers_the_epoch(lived: World, tmp_path: Path) -> None:
+    with reborn(lived, tmp_path / "new") as new:
+        rebuild(new, "eastus")
+        with new.index.begin() as tx:
+            for _ in range(5):
+                new.index.take_over(tx)
+        assert rebuild(new, "westeurope").epoch == 7
+        new.publish("2.0.0", disk="other")
+
+
 def test_two_rebuilds_at_once_do_not_both_win(lived: World, tmp_path: Path) -> None:
     with (
         reborn(lived, tmp_path / "a") as one,

@@ -72,14 +72,17 @@ def adopt_store(engine: Engine, found: Sequence[Claimed]) -> IndexIdentity:
     if identity.store_id == header.store_id and _is_ours(identity, found):
         return identity
     epochs = [one.owner.epoch for one in found if one.owner is not None]
+    lowest = 2
+    if identity.store_id == header.store_id:
+        lowest = identity.epoch
+    else:
+        _refuse_full(engine, identity)
     with engine.index.begin() as tx:
-        if identity.store_id != header.store_id:
-            _refuse_full(engine, identity)
         return engine.index.adopt(
             tx,
             store_id=header.store_id,
             domain=header.domains[0],
-            epoch=1 + max(epochs, default=1),
+            epoch=max([lowest, *(epoch + 1 for epoch in epochs)]),
         )
 
 
