@@ -144,14 +144,18 @@ def test_what_a_guard_or_a_publication_holds_stays() -> None:
     assert _deleted(standing, keep_last=1) == []
 
 
-def test_what_is_in_the_bin_or_being_deleted_is_not_decided_again() -> None:
+def test_what_lies_in_the_bin_is_not_decided_again() -> None:
     times = {"deleted_at": NOW, "consumption_ends_at": NOW, "hard_deletion_at": NOW}
     binned = _version("1.0.0", deletion=SoftDeletion(**times, replica_counts={}))
-    deleting = _version("1.0.1", provisioning_state=ProvisioningState.DELETING)
-    decisions = decide(
-        _standing(_version("2.0.0"), binned, deleting), RetentionRules(keep_last=1), NOW
-    )
+    decisions = decide(_standing(_version("2.0.0"), binned), RetentionRules(keep_last=1), NOW)
     assert [str(one.version.id.version) for one in decisions] == ["2.0.0"]
+
+
+def test_a_deletion_that_was_begun_goes_on_whatever_would_keep_the_version() -> None:
+    deleting = _version("3.0.0", provisioning_state=ProvisioningState.DELETING, tags={"keep": ""})
+    standing = _standing(deleting, _version("2.0.0"))
+    assert _deleted(standing, keep_last=2, pins=(Pin("keep"),)) == ["3.0.0"]
+    assert _reasons(standing, "3.0.0", keep_last=2) == ("its deletion was begun",)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +238,9 @@ def test_what_is_pinned_guarded_or_unfinished_is_never_deleted(
     for decision in decide(standing, rules, NOW):
         version = decision.version
         assert decision.reasons
-        if not decision.keep:
+        if version.provisioning_state is ProvisioningState.DELETING:
+            assert not decision.keep
+        elif not decision.keep:
             assert version.committed
             assert not any(pin.holds(version) for pin in rules.pins)
             end = version.end_of_life_date

@@ -99,32 +99,25 @@ def decide(
 ) -> tuple[Decision, ...]:
     """One decision for each version of one definition, newest first.
 
-    Those that lie in the bin, or are being deleted, are decided on already and left out. Raises
-    `Invalid` as `RetentionRules.check`.
+    Those that lie in the bin are left out; of those whose deletion was begun nothing can be kept.
+    Raises `Invalid` as `RetentionRules.check`.
     """
     rules.check()
-    active = sorted(
-        (one for one in standing if _is_active(one.version)),
+    newest_first = sorted(
+        (one for one in standing if one.version.deletion is None),
         key=lambda one: one.version.id.version,
         reverse=True,
     )
-    latest = latest_by_region(_candidates(active))
-    last = _last(active, rules.keep_last)
+    latest = latest_by_region(_candidates(newest_first))
+    last = _last(newest_first, rules.keep_last)
     decisions = []
-    for one in active:
+    for one in newest_first:
         number = one.version.id.version
         here = [region for region, name in latest.items() if name == number]
-        kept = [
-            *_kept_always(one.version, here, rules.pins, now),
-            *_kept_by_rule(one.version, rules, now, is_last=number in last),
-        ]
-        reasons = kept or list(_passed(one.version, rules, now))
-        decisions.append(Decision(version=one.version, keep=bool(kept), reasons=tuple(reasons)))
+        keeps = list(_kept(one.version, here, rules, now, is_last=number in last))
+        reasons = keeps or list(_passed(one.version, rules, now))
+        decisions.append(Decision(version=one.version, keep=bool(keeps), reasons=tuple(reasons)))
     return tuple(decisions)
-
-
-def _is_active(version: ImageVersion) -> bool:
-    return version.deletion is None and version.provisioning_state is not ProvisioningState.DELETING
 
 
 def _candidates(newest_first: Sequence[Standing]) -> Iterator[Candidate]:
@@ -140,6 +133,20 @@ def _last(newest_first: Sequence[Standing], count: int | None) -> set[tuple[int,
         if one.version.committed and one.version.provisioning_state is ProvisioningState.SUCCEEDED
     ]
     return set(succeeded[: count or 0])
+
+
+def _kept(
+    version: ImageVersion,
+    latest_in: Sequence[str],
+    rules: RetentionRules,
+    now: datetime,
+    *,
+    is_last: bool,
+) -> Iterator[str]:
+    """All that keeps it."""
+    if version.provisioning_state is not ProvisioningState.DELETING:
+        yield from _kept_always(version, latest_in, rules.pins, now)
+        yield from _kept_by_rule(version, rules, now, is_last=is_last)
 
 
 def _kept_always(
@@ -174,6 +181,9 @@ def _kept_by_rule(
 
 def _passed(version: ImageVersion, rules: RetentionRules, now: datetime) -> Iterator[str]:
     """Why no rule keeps it."""
+    if version.provisioning_state is ProvisioningState.DELETING:
+        yield "its deletion was begun"
+        return
     if version.provisioning_state is not ProvisioningState.SUCCEEDED:
         yield f"it is {version.provisioning_state}"
     elif rules.keep_last is not None:
