@@ -32,7 +32,7 @@ def prepare(engine: Engine, place: Place) -> None:
     with engine.index.read() as tx:
         known = places.prepared(tx, place.id) is not None
     if not known:
-        _check_header(store, place, identity)
+        check_header(store, place, identity)
         _check_features(store, place)
     check_owner(store, place, identity)
     if not known:
@@ -51,7 +51,7 @@ def check_owner(
     `may_claim` a place that has no owner is refused: it had one when it was filled. Raises
     `Conflict` (`NotOwner`).
     """
-    wanted = Owner(index_id=identity.index_id, epoch=identity.epoch)
+    wanted = owner_of(identity)
     try:
         info = store.head(keys.OWNER_KEY)
     except NotFound:
@@ -101,8 +101,22 @@ def read_header(store: Store) -> StoreHeader:
     return decode_header(store.get(keys.STORE_KEY))
 
 
-def _check_header(store: Store, place: Place, identity: IndexIdentity) -> None:
-    wanted = StoreHeader(store_id=identity.store_id, domains=(identity.domain,))
+def header_of(identity: IndexIdentity) -> StoreHeader:
+    """What `store.json` says in every place of this index's store."""
+    return StoreHeader(store_id=identity.store_id, domains=(identity.domain,))
+
+
+def owner_of(identity: IndexIdentity) -> Owner:
+    """What `owner.json` says in every place that this index owns."""
+    return Owner(index_id=identity.index_id, epoch=identity.epoch)
+
+
+def check_header(store: Store, place: Place, identity: IndexIdentity) -> None:
+    """Passes only where the place is of this index's store; a new place becomes so.
+
+    Raises `Conflict` (`BucketOfAnotherStore`, `OtherChunker`).
+    """
+    wanted = header_of(identity)
     try:
         found = read_header(store)
     except NotFound:

@@ -6,18 +6,19 @@ What is damaged or missing in a place is brought from where it is whole.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from imgrepl.engine import sealer
+from imgrepl.engine import places, sealer
 from imgrepl.engine.bringing import bring
 from imgrepl.engine.context import Engine
 from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.lease import Lease
 from imgrepl.engine.pack_reading import read_whole_pack
+from imgrepl.engine.place_documents import documents_of, records_of
 from imgrepl.engine.replicator import RegionPart
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.stopping import check_stop
 from imgrepl.engine.uploads import put_pack
 from imgrepl.engine.verifier import Fault, Health, ReplicaHealth, verify_version
-from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
+from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound, Unavailable
 from imgrepl.gallery import moved, packs
 from imgrepl.gallery import places as place_rows
 from imgrepl.layout import keys
@@ -25,6 +26,9 @@ from imgrepl.model.gallery import ImageVersion
 from imgrepl.model.ids import ContentId, PackId
 from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import Place
+
+_FIRST = (keys.STORE_KEY, keys.OWNER_KEY)
+"""Mended before all else: nothing is written to a place that may not be ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +50,8 @@ def repair_version(
 
     And seals again.
 
-    A damaged object is not overwritten: the pack gets a new generation and the old object is left
-    to the collector, so that a reader never meets a half-mended one.
+    A damaged pack is not overwritten: it gets a new generation and the old object is left to the
+    collector, so that a reader never meets a half-mended one. Documents are.
     """
     verdicts = verify_version(engine, version, parts, deep=True)
     mended: list[Fault] = []
@@ -61,7 +65,7 @@ def repair_version(
                 try:
                     _mend(engine, lease, version, fault)
                     mended.append(fault)
-                except (Corrupt, NotFound, Unavailable) as error:
+                except (Conflict, Corrupt, NotFound, Unavailable) as error:
                     beyond.append(fault._replace(reason=f"{fault.reason}; {_why(error)}"))
         if not any(fault.place in part.all_places for fault in beyond):
             sealer.seal_region(engine, version, part.all_places)
@@ -79,15 +83,18 @@ def _by_part(
     for verdict in verdicts:
         for fault in verdict.faults:
             faults[verdict.region][fault.place.name, fault.key] = fault
-    return [(part, list(faults[part.region].values())) for part in parts if faults[part.region]]
+    return [
+        (part, sorted(faults[part.region].values(), key=lambda fault: fault.key not in _FIRST))
+        for part in parts
+        if faults[part.region]
+    ]
 
 
 def _mend(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> None:
     if fault.pack_id is None:
-        parsed = keys.parse_manifest_key(fault.key)
-        assert parsed is not None, "a fault without a pack is a manifest's"
-        _mend_manifest(engine, fault.place, parsed.content_id)
+        _mend_document(engine, version, fault)
         return
+    places.prepare(engine, fault.place)
     with engine.index.read() as tx:
         has_row = bool(packs.live_in(tx, fault.place.id, [fault.pack_id]))
         served = moved.served_by(tx, fault.place.id, [fault.pack_id])
@@ -100,6 +107,19 @@ def _mend(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> 
         _bring_again(engine, lease, version, fault.place, affected)
     else:
         _mend_pack(engine, lease, fault.place, fault.pack_id)
+
+
+def _mend_document(engine: Engine, version: ImageVersion, fault: Fault) -> None:
+    parsed = keys.parse_manifest_key(fault.key)
+    if parsed is not None:
+        places.prepare(engine, fault.place)
+        _mend_manifest(engine, fault.place, parsed.content_id)
+        return
+    of_place = documents_of(engine, version, fault.place)
+    of_region = records_of(engine, version, fault.place.region)
+    for document in (*of_place, *of_region):
+        if document.key == fault.key:
+            document.mend()
 
 
 def _bring_again(

@@ -3,8 +3,9 @@
 By the store's word or by reading all of it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -13,10 +14,11 @@ from imgrepl.engine import moved_checks
 from imgrepl.engine.context import Engine
 from imgrepl.engine.moved_checks import MISSING, Expected, expected_in
 from imgrepl.engine.pack_reading import set_damaged
+from imgrepl.engine.place_documents import Document, documents_of, fault_of, records_of
 from imgrepl.engine.replicator import RegionPart
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.stopping import check_stop
-from imgrepl.errors import Corrupt, ImgreplError, NotFound
+from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound
 from imgrepl.gallery import contents, packs, replicas
 from imgrepl.gallery.packs import PlacePack
 from imgrepl.layout import keys
@@ -30,6 +32,9 @@ from imgrepl.model.region import Place
 from imgrepl.model.replica import Replica, ReplicaState
 from imgrepl.store.protocols import Reads
 
+_UNPROVEN = (packs.DAMAGED, packs.INTENDED)
+"""States of a pack that is not relied on, whatever a HEAD says of it."""
+
 
 class Health(StrEnum):
     """What a verification found of one replica."""
@@ -42,7 +47,8 @@ class Health(StrEnum):
 class Fault(NamedTuple):
     """One object that is not what it should be.
 
-    `pack_id` is None for a manifest; for a moved object it is the pack that became something else.
+    `pack_id` is None for a manifest or another document; for a moved object it is the pack that
+    became something else.
     """
 
     place: Place
@@ -77,8 +83,8 @@ def verify_version(
 ) -> list[ReplicaHealth]:
     """Verifies each replica in `parts`, in order.
 
-    Shallow: each object is present, has its size and, where the store states one, its checksum; no
-    content is read. Deep: every byte is read, every digest computed, every chunk decoded. What is
+    Documents are read. Packs, shallow: each is present, has its size and, where the store states
+    one, its checksum. Deep: every byte is read, every digest computed, every chunk decoded. What is
     proven and what is damaged is recorded.
     """
     verdicts = []
@@ -91,21 +97,24 @@ def verify_version(
                 for pack_bytes in expected_in(engine, place, version.content_ids).sizes.values()
             ]
             reporter.begin(sum(sizes), len(sizes))
+            of_region = _document_faults(engine, records_of(engine, version, part.region))
             for replica, group in zip(part.replicas, part.places, strict=True):
-                verdicts.append(_verify_replica(engine, version, replica, group, reporter, deep))
+                found = [_verify_place(engine, version, at, reporter, deep) for at in group]
+                verdicts.append(_verdict(engine, version, replica, found, of_region, deep))
+                of_region = []
     return verdicts
 
 
-def _verify_replica(
+def _verdict(
     engine: Engine,
     version: ImageVersion,
     replica: Replica,
-    group: Sequence[Place],
-    reporter: Reporter,
+    findings: Sequence[_Finding],
+    of_region: Sequence[Fault],
     deep: bool,
 ) -> ReplicaHealth:
-    findings = [_verify_place(engine, version, place, reporter, deep) for place in group]
-    faults = tuple(fault for finding in findings for fault in finding.faults)
+    """What the findings in its places make of a replica; the region's own go to its first one."""
+    faults = (*of_region, *(fault for finding in findings for fault in finding.faults))
     level = ProofLevel.FULL_READ if deep else ProofLevel.SIZE
     looked_at = sum(finding.packs for finding in findings)
     if not faults and replica.state is ReplicaState.COMPLETED:
@@ -132,7 +141,7 @@ def _verify_replica(
 def _health(faults: Sequence[Fault], packs_expected: int) -> Health:
     if not faults:
         return Health.HEALTHY
-    absent = [fault for fault in faults if fault.reason == MISSING]
+    absent = [fault for fault in faults if fault.pack_id and fault.reason == MISSING]
     return Health.MISSING if len(absent) >= packs_expected > 0 else Health.DAMAGED
 
 
@@ -161,14 +170,15 @@ def _verify_place(
     with ThreadPoolExecutor(threads, "verify") as pool:
         outcomes = dict(zip(sizes, pool.map(look, sizes), strict=True))
     faults = [outcome for outcome in outcomes.values() if isinstance(outcome, Fault)]
-    _record(engine, place, outcomes)
-    manifests, manifest_faults = _manifests(engine, version, place, deep)
+    _record(engine, place, rows, outcomes)
+    manifests, manifest_faults = _manifests(engine, version, place)
     if deep:
         proven = () if faults else manifests
         wrong = _read_moved(engine, place, expected, proven)
     else:
         wrong = moved_checks.missing_objects(engine, place, expected)
     faults += [*_moved_faults(place, expected, wrong), *manifest_faults]
+    faults += _document_faults(engine, documents_of(engine, version, place))
     return _Finding(packs=len(sizes), bytes=sum(sizes.values()), faults=faults)
 
 
@@ -183,6 +193,8 @@ def _outcome(place: Place, row: PlacePack, check: Callable[[], ProofLevel]) -> P
 
 
 def _head_pack(store: Reads, row: PlacePack) -> ProofLevel:
+    if row.state in _UNPROVEN:
+        raise Corrupt(row.reason or "it was begun and never confirmed")
     info = store.head(keys.pack_key(row.pack_id, row.generation))
     if info.size_bytes != row.pack_bytes:
         raise Corrupt(f"it has {info.size_bytes} bytes instead of {row.pack_bytes}")
@@ -202,10 +214,20 @@ def _read_pack(engine: Engine) -> Callable[[Reads, PlacePack], ProofLevel]:
     return check
 
 
-def _record(engine: Engine, place: Place, outcomes: dict[PackId, ProofLevel | Fault]) -> None:
+def _record(
+    engine: Engine,
+    place: Place,
+    rows: Mapping[PackId, PlacePack],
+    outcomes: dict[PackId, ProofLevel | Fault],
+) -> None:
+    """Notes proofs and faults; a pack that was called damaged and was read whole is so no more."""
     now = engine.clock.now()
     proofs = [(p, Proof(o, now)) for p, o in outcomes.items() if not isinstance(o, Fault)]
     with engine.index.begin() as tx:
+        for pack_id, proof in proofs:
+            if rows[pack_id].state in _UNPROVEN:
+                with suppress(Conflict):  # it was given up meanwhile
+                    packs.confirm(tx, place.id, pack_id, proof)
         packs.record_proofs(tx, place.id, proofs)
     for pack_id, outcome in outcomes.items():
         if isinstance(outcome, Fault):
@@ -213,9 +235,9 @@ def _record(engine: Engine, place: Place, outcomes: dict[PackId, ProofLevel | Fa
 
 
 def _manifests(
-    engine: Engine, version: ImageVersion, place: Place, deep: bool
+    engine: Engine, version: ImageVersion, place: Place
 ) -> tuple[list[Manifest], list[Fault]]:
-    """The manifests there, read if it goes `deep`, and what is wrong with the others."""
+    """The manifests there, and what is wrong with the others."""
     with engine.index.read() as tx:
         rows = [contents.get(tx, content_id) for content_id in version.content_ids]
     store = engine.stores.of(place)
@@ -225,14 +247,20 @@ def _manifests(
         assert row is not None, "a committed version's contents are known"
         key = keys.manifest_key(row.content_id, row.generation)
         try:
-            if deep:
-                manifests.append(decode_manifest(store.get(key), row.content_id))
-            else:
-                store.head(key)
+            manifests.append(decode_manifest(store.get(key), row.content_id))
         except (Corrupt, NotFound) as error:
             reason = MISSING if isinstance(error, NotFound) else error.message
             faults.append(Fault(place, key, None, reason))
     return manifests, faults
+
+
+def _document_faults(engine: Engine, documents: Iterable[Document]) -> list[Fault]:
+    faults = []
+    for document in documents:
+        reason = fault_of(engine, document, MISSING)
+        if reason is not None:
+            faults.append(Fault(document.place, document.key, None, reason))
+    return faults
 
 
 def _read_moved(
