@@ -1,7 +1,7 @@
 """The Python door: what `from imgrepl import …` gives."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from imgrepl.actions import (
     regions,
     updating,
     verifying,
+    version_bin,
     version_deleting,
     versions,
 )
@@ -170,9 +171,27 @@ class Client:
         """Mends what is damaged or missing from wherever it is whole."""
         return verifying.repair(self._ctx, self._id(version))
 
-    def delete(self, version: str) -> dict[str, Any]:
-        """Deletes a version in all its regions."""
-        return version_deleting.delete(self._ctx, self._id(version))
+    def promote(self, version: str, *, regions: Iterable[str] = ()) -> VersionView:
+        """Lets a staged version become the latest: everywhere, or in these regions."""
+        chosen = dict.fromkeys(regions, False)
+        request = UpdateVersion(
+            exclude_from_latest=None if chosen else False, exclude_from_latest_in=chosen
+        )
+        return updating.update(self._ctx, self._id(version), request)
+
+    def delete(self, version: str, *, bypass_soft_delete: bool = False) -> dict[str, Any]:
+        """Deletes a version in all its regions, into the bin where its gallery has one."""
+        return version_deleting.delete(
+            self._ctx, self._id(version), bypass_soft_delete=bypass_soft_delete
+        )
+
+    def undelete(self, version: str) -> VersionView:
+        """Brings a version back out of the bin, and refills its regions."""
+        return version_bin.undelete(self._ctx, self._id(version))
+
+    def purge(self, version: str) -> dict[str, Any]:
+        """Deletes for good what lies in the bin."""
+        return version_bin.purge(self._ctx, self._id(version))
 
     def _id(self, version: str) -> VersionId:
         definition, name = parse_version_reference(version)

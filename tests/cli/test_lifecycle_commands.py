@@ -153,7 +153,9 @@ def test_a_recursive_deletion_lists_everything_and_what_stands_in_the_way(
     assert planned.out["softDeletedVersions"] == ["golden/debian/1.0.0"]
     reasons = [obstacle["code"] for obstacle in planned.out["blocked"]]
     assert reasons == ["SoftDeleteEnabled", "DeletionBlocked"]
-    assert code(cli(*whole, "--yes")) == (4, "SoftDeleteEnabled")
+    both = cli(*whole, "--yes")
+    assert code(both) == (4, "DeletionBlocked")
+    assert len(both.error["error"]["details"]) == 2
     assert code(cli(*whole, "--yes", "--bypass-soft-delete")) == (4, "DeletionBlocked")
     assert len(cli("image-version", "list", *DEFINITION).out) == 1
     version(cli, "update", "1.0.1", "--block-deletion-before-end-of-life", "false")

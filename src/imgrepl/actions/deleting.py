@@ -123,10 +123,10 @@ def _refuse_obstacles(parent: str, found: Sequence[Conflict]) -> None:
     if found:
         raise Conflict(
             f"{parent} is not deleted: {len(found)} things stand in the way",
-            code=found[0].code,
+            code="DeletionBlocked",
             target=parent,
             details=[obstacle.message for obstacle in found[:_DETAILS_MAX]],
-            hint=found[0].hint,
+            hint="a dry run lists each with its code",
         )
 
 
