@@ -100,7 +100,7 @@ class PackShelf:
 
     def __init__(self, patience: int = 0) -> None:
         self.cache: DedupCache | None = None
-        self.packs: dict[PackId, bytes] = {}
+        self.packs: dict[PackId, bytes | bytearray] = {}
         self.order: list[PackId] = []
         self._patience = patience
         self._under_way: list[ClosedPack] = []

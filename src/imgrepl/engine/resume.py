@@ -14,22 +14,24 @@ from imgrepl.layout import keys
 from imgrepl.model.ids import OperationId, PlaceId
 from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import Place
+from imgrepl.store.protocols import ObjectInfo
 
 
 @dataclass(frozen=True, kw_only=True)
 class LookedAt:
     """An intent, and what a HEAD told of its object. `proof` is None where it is not there.
 
-    Where the place does not answer nothing is `told`.
+    Where the place does not answer nothing is `told`. `wrong` says why the object is not the pack.
     """
 
     row: PlacePack
     proof: Proof | None
     told: bool = True
+    wrong: str | None = None
 
 
 def settle_intents(engine: Engine, operation_id: OperationId, within: Sequence[Place]) -> None:
-    """Confirms each intent in `within` whose object is there with the right size, drops the others.
+    """Confirms each intent in `within` whose object is there and right, drops the others.
 
     An intent whose place does not answer stays open: the next attempt, or the collector, looks
     again.
@@ -55,10 +57,15 @@ def look(
 
 
 def settle(tx: Connection, looked: Iterable[LookedAt]) -> None:
-    """Confirms what is there and drops what is not; their operation must still be the same."""
+    """Confirms what is there and drops what is not; their operation must still be the same.
+
+    Where something else has the pack's key, the pack counts as damaged and gets another key.
+    """
     for one in looked:
         if one.proof is not None:
             packs.confirm(tx, one.row.place_id, one.row.pack_id, one.proof)
+            if one.wrong is not None:
+                packs.set_damaged(tx, one.row.place_id, one.row.pack_id, one.wrong)
         elif one.told:
             packs.drop_intent(tx, one.row.place_id, one.row.pack_id)
 
@@ -66,12 +73,18 @@ def settle(tx: Connection, looked: Iterable[LookedAt]) -> None:
 def _look(engine: Engine, place: Place, row: PlacePack) -> LookedAt:
     try:
         info = engine.stores.of(place).head(keys.pack_key(row.pack_id, row.generation))
-    except NotFound:
-        return LookedAt(row=row, proof=None)
+    except NotFound as error:
+        return LookedAt(row=row, proof=None, told=error.code != "BucketMissing")
     except ImgreplError:
         return LookedAt(row=row, proof=None, told=False)
-    if info.size_bytes != row.pack_bytes:
-        return LookedAt(row=row, proof=None)
     proven = info.sha256 == bytes.fromhex(row.pack_id)
     level = ProofLevel.PUT_CHECKSUM if proven else ProofLevel.SIZE
-    return LookedAt(row=row, proof=Proof(level, engine.clock.now()))
+    return LookedAt(row=row, proof=Proof(level, engine.clock.now()), wrong=_why_wrong(row, info))
+
+
+def _why_wrong(row: PlacePack, info: ObjectInfo) -> str | None:
+    if info.size_bytes != row.pack_bytes:
+        return f"it has {info.size_bytes} bytes instead of {row.pack_bytes}"
+    if info.sha256 not in (None, bytes.fromhex(row.pack_id)):
+        return "the store states another SHA-256 for it"
+    return None
