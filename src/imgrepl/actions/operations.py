@@ -5,6 +5,7 @@ from imgrepl.errors import Invalid
 from imgrepl.gallery import activity, operations
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import Operation, OperationKind
+from imgrepl.model.references import version_id_of_json
 
 LISTED_MAX = 100
 
@@ -22,7 +23,7 @@ def show(ctx: Context, operation_id: OperationId) -> Operation:
 
 
 def cancel(ctx: Context, operation_id: OperationId) -> Operation:
-    """Asks the operation to stop; one that nobody is at ends at once.
+    """Asks the operation to stop; one that nobody is at ends at once, with what it was publishing.
 
     What is durable stays. Raises `NotFound` (`OperationNotFound`); `Conflict` (`OperationEnded`).
     """
@@ -30,6 +31,11 @@ def cancel(ctx: Context, operation_id: OperationId) -> Operation:
         operation = operations.request_cancel(tx, operation_id)
         detail = {"operation": operation_id, "state": operation.state}
         activity.log(tx, "operation.cancel", operation.target, "Succeeded", detail, ctx.principal)
+    version = operation.request.get("version")
+    if operation.state.ended and operation.kind is OperationKind.PUBLISH and version is not None:
+        from imgrepl.actions import publishing
+
+        publishing.withdraw(ctx, version_id_of_json(version))
     return operation
 
 

@@ -8,11 +8,12 @@ from typing import Any
 from imgrepl.actions import disk_sources
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import DiskRequest
-from imgrepl.engine import adopter, publisher, replicator
+from imgrepl.engine import abandoned, adopter, publisher, replicator
 from imgrepl.engine.ingest import IngestCounts
 from imgrepl.engine.lease import Lease
 from imgrepl.errors import ImgreplError, Interrupted
 from imgrepl.gallery import activity, operations, places, regions, versions
+from imgrepl.model.events import Notice
 from imgrepl.model.gallery import ImageVersion, ProvisioningState, VersionId
 from imgrepl.model.ids import OperationId, PackId, PlaceId
 from imgrepl.model.operation import OperationState
@@ -207,9 +208,7 @@ def _end(
     with ctx.index.begin() as tx:
         operations.finish(tx, lease.operation.id, lease.fence, state, None, error)
         version = versions.find(tx, version_id)
-        if version is not None and not version.committed:
-            versions.remove(tx, version_id)
-        elif version is not None:
+        if version is not None and version.committed:
             versions.set_state(tx, version_id, ProvisioningState.FAILED)
             versions.set_operation(tx, version_id, None)
         activity.log(
@@ -220,3 +219,31 @@ def _end(
             detail={"operation": lease.operation.id, "error": error},
             principal=ctx.principal,
         )
+    withdraw(ctx, version_id)
+
+
+def settle_ended(ctx: Context, version_id: VersionId) -> None:
+    """Makes up for a withdrawal that did not come about: the number is free again, or taken.
+
+    Raises what the home region's store raises.
+    """
+    with ctx.index.read() as tx:
+        version = versions.find(tx, version_id)
+        if version is None or version.committed:
+            return
+        operation_id = versions.operation_of(tx, version_id)
+        if operation_id is not None and not operations.get(tx, operation_id).state.ended:
+            return
+    abandoned.withdraw(ctx.engine, version_id)
+
+
+def withdraw(ctx: Context, version_id: VersionId) -> None:
+    """Takes back a version whose publication has ended, unless it was committed after all.
+
+    Where its home region does not say, it is left for `collect`, or for the same command again.
+    """
+    try:
+        abandoned.withdraw(ctx.engine, version_id)
+    except ImgreplError as error:
+        text = f"{version_id} could not be withdrawn: {error.message}"
+        ctx.events(Notice(level="warning", text=text, subject=str(version_id)))

@@ -23,7 +23,7 @@ from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import regions as region_rows
 from imgrepl.gallery.types import database_now
 from imgrepl.model.events import Notice
-from imgrepl.model.gallery import ImageVersion, ProvisioningState
+from imgrepl.model.gallery import ImageVersion, ProvisioningState, VersionId
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import Operation, OperationKind, OperationState
 from imgrepl.model.references import version_id_of_json
@@ -139,6 +139,24 @@ def _record_place(engine: Engine, staged: ImageVersion) -> Place:
         return place_rows.ensure(tx, home, PlaceRole.STANDARD, 0)
 
 
+def withdraw(engine: Engine, version_id: VersionId) -> bool:
+    """Gives up a version that was never committed and whose operation has ended.
+
+    False where its home record shows that it was committed: then it is, by now, for the index too.
+    Raises what the home region's store raises; the version then waits for the next attempt.
+    """
+    with engine.index.read() as tx:
+        staged = versions.find(tx, version_id)
+    if staged is None or staged.committed:
+        return staged is None
+    record = _home_record(engine, staged) if staged.content_ids else None
+    one = Abandoned(operation_id=None, staged=staged, record=record)
+    revision = _bury(engine, staged) if one.needs_tombstone else None
+    with engine.index.begin() as tx:
+        give_up(tx, one, revision)
+    return record is None
+
+
 def settle(engine: Engine, lease: Lease, found: list[Abandoned]) -> list[Abandoned]:
     """Gives up each of `found`, and tells which really were: somebody may have taken one up."""
     settled = []
@@ -158,16 +176,20 @@ def settle(engine: Engine, lease: Lease, found: list[Abandoned]) -> list[Abandon
 
 def _put_tombstone(engine: Engine, staged: ImageVersion) -> int | None:
     try:
-        with engine.index.begin() as tx:
-            revision = versions.next_revision(tx, staged.id)
-        entry = records.tombstone_of(staged, revision)
-        records.put(engine, records.record_place(engine, staged.location), entry)
+        return _bury(engine, staged)
     except Interrupted:
         raise
     except ImgreplError as error:
         text = f"{staged.id} is left half-published: {error.message}"
         engine.events(Notice(level="warning", text=text, subject=staged.location))
         return None
+
+
+def _bury(engine: Engine, staged: ImageVersion) -> int:
+    with engine.index.begin() as tx:
+        revision = versions.next_revision(tx, staged.id)
+    entry = records.tombstone_of(staged, revision)
+    records.put(engine, records.record_place(engine, staged.location), entry)
     return revision
 
 
