@@ -17,8 +17,12 @@ from imgrepl.model.operation import OperationKind, OperationState
 _TARGET = "collect"
 
 
-def collect(ctx: Context, *, dry_run: bool, grace_seconds: float = 0) -> CollectReport:
+def collect(
+    ctx: Context, *, dry_run: bool, grace_seconds: float = 0, compacts: bool = False
+) -> CollectReport:
     """Condemns what nothing names, and deletes what was condemned `grace_seconds` ago or earlier.
+
+    If it `compacts`, what lives in packs that are mostly dead is moved, and those are condemned.
 
     Without a grace that happens in one run: every step is checked again when it is taken. With
     `dry_run` it tells what it would do. Versions whose time in a bin is over are purged first: a
@@ -35,12 +39,15 @@ def collect(ctx: Context, *, dry_run: bool, grace_seconds: float = 0) -> Collect
         )
     purged = version_bin.purge_expired(ctx, dry_run=dry_run)
     if dry_run:
-        return _with_purged(collector.rehearse(ctx.engine, grace_seconds=grace_seconds), purged)
+        rehearsed = collector.rehearse(ctx.engine, grace_seconds=grace_seconds, compacts=compacts)
+        return _with_purged(rehearsed, purged)
     operation_id = _operation(ctx, grace_seconds)
     lease_seconds, stop = ctx.engine.options.lease_seconds, ctx.engine.stop
     with Lease(ctx.index, operation_id, lease_seconds=lease_seconds, stop=stop) as lease:
         try:
-            report = collector.collect(ctx.engine, lease, grace_seconds=grace_seconds)
+            report = collector.collect(
+                ctx.engine, lease, grace_seconds=grace_seconds, compacts=compacts
+            )
         except Interrupted:
             if lease.lost is not None:
                 raise lease.lost from None

@@ -23,6 +23,14 @@ def collect(
             metavar="SECONDS",
         ),
     ] = None,
+    compact: Annotated[
+        bool,
+        option(
+            "--compact",
+            text="Also free what is dead in packs of which less than 30 % is needed:"
+            " what lives is read, and written into new packs.",
+        ),
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
     run: Injected,
@@ -47,5 +55,5 @@ def collect(
         run.confirm("Delete what no version names any more, in all regions?", yes=yes)
     seconds = run.settings.collect_grace_seconds if grace is None else grace
     with run.open() as ctx:
-        report = collecting.collect(ctx, dry_run=dry_run, grace_seconds=seconds)
+        report = collecting.collect(ctx, dry_run=dry_run, grace_seconds=seconds, compacts=compact)
         return Answer(report.as_json(), error=report.error, page=collect_page)

@@ -22,6 +22,13 @@ _KEPT = (
     Column("Bytes", "bytes"),
     Column("Kept because", "reason"),
 )
+_COMPACTED = (
+    Column("Place", "place"),
+    Column("Packs compacted", "packs"),
+    Column("Bytes", "packBytes"),
+    Column("New packs", "newPacks"),
+    Column("New bytes", "newBytes"),
+)
 _ERRORS = (Column("Place", "place"), Column("Left alone because", "error.message"))
 
 
@@ -31,7 +38,9 @@ def collect_page(report: Json) -> Iterator[Block]:
     yield Grid(places, _PLACES)
     kept = [{**kept, "place": place["place"]} for place in places for kept in place["kept"]]
     yield Grid(kept, _KEPT)
-    yield Grid([place for place in places if place["error"]], _ERRORS)
+    compacted = report["compacted"]
+    yield Grid([place for place in compacted if place["packs"]], _COMPACTED)
+    yield Grid([place for place in (*places, *compacted) if place["error"]], _ERRORS)
     yield Facts(
         {
             "Operations ended": report["endedOperations"],

@@ -65,6 +65,33 @@ class PlaceReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Compacted:
+    """What was freed in one place by moving what lives, or would be.
+
+    `packs` of `pack_bytes` go, `new_packs` of `new_bytes` came in their stead. Where `error` is
+    set, that is all that was done.
+    """
+
+    place: str
+    packs: int = 0
+    pack_bytes: int = 0
+    new_packs: int = 0
+    new_bytes: int = 0
+    error: ImgreplError | None = None
+
+    def as_json(self) -> Json:
+        """Plain values."""
+        return {
+            "place": self.place,
+            "packs": self.packs,
+            "packBytes": self.pack_bytes,
+            "newPacks": self.new_packs,
+            "newBytes": self.new_bytes,
+            "error": _error(self.error),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class CollectReport:
     """A whole collection.
 
@@ -72,6 +99,7 @@ class CollectReport:
     and are gone with them, `adopted_versions` were committed by their record. `unknown_records` are
     records of which the index knows nothing: what they name is kept. `purged_versions` lay in a bin
     until their time was over; `unpurged_versions` should be gone too, with the reason why not.
+    `compacted` is empty where it was not asked for.
     """
 
     dry_run: bool
@@ -83,11 +111,14 @@ class CollectReport:
     unknown_records: tuple[str, ...] = ()
     purged_versions: tuple[str, ...] = ()
     unpurged_versions: tuple[str, ...] = ()
+    compacted: tuple[Compacted, ...] = ()
 
     @property
     def error(self) -> ImgreplError | None:
-        """The first thing that kept a place from being collected."""
-        return next((place.error for place in self.places if place.error is not None), None)
+        """The first thing that kept a place from being collected, or compacted."""
+        errors = [place.error for place in self.places]
+        errors += [place.error for place in self.compacted]
+        return next((error for error in errors if error is not None), None)
 
     @property
     def deleted_packs(self) -> int:
@@ -114,6 +145,7 @@ class CollectReport:
             "unknownRecords": list(self.unknown_records),
             "purgedVersions": list(self.purged_versions),
             "unpurgedVersions": list(self.unpurged_versions),
+            "compacted": [place.as_json() for place in self.compacted],
         }
 
 

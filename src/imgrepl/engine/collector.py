@@ -6,10 +6,11 @@ are those of `disposal`; a run that dies is finished by the next.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from imgrepl.engine import abandoned
+from imgrepl.engine import abandoned, compactor
 from imgrepl.engine.abandoned import Abandoned
 from imgrepl.engine.collect_report import CollectReport, PlaceReport
 from imgrepl.engine.collect_view import RegionView, View, look
@@ -21,14 +22,18 @@ from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import ImgreplError, Interrupted
 from imgrepl.gallery import contents, operations, packs, unneeded
 from imgrepl.model.ids import PackId
+from imgrepl.model.region import Place
 
 _CONTENTS_MAX = 1_000_000
 
 
-def collect(engine: Engine, lease: Lease, *, grace_seconds: float) -> CollectReport:
+def collect(
+    engine: Engine, lease: Lease, *, grace_seconds: float, compacts: bool = False
+) -> CollectReport:
     """Removes what has been unneeded for `grace_seconds`, in every region that can be read.
 
-    Raises `Interrupted` between two batches, and `Conflict` (`OperationLost`).
+    If it `compacts`, what lives of packs that are mostly dead is moved first. Raises `Interrupted`
+    between two batches, and `Conflict` (`OperationLost`).
     """
     found = abandoned.find(engine, lease.operation.id, grace_seconds=grace_seconds)
     settled = abandoned.settle(engine, lease, found)
@@ -39,6 +44,8 @@ def collect(engine: Engine, lease: Lease, *, grace_seconds: float) -> CollectRep
     with engine.index.begin() as tx:
         operations.assert_held(tx, lease.operation.id, lease.fence)
         _give_up_contents(tx, view)
+    places = _readable(view) if compacts else []
+    compacted = tuple(compactor.compact(engine, lease, place) for place in places)
     reports: list[PlaceReport] = []
     gone: set[PackId] = set()
     for region in view.regions:
@@ -46,13 +53,14 @@ def collect(engine: Engine, lease: Lease, *, grace_seconds: float) -> CollectRep
             reports.append(report)
             gone |= deleted
     _forget_chunks(engine, gone)
-    return _report(settled, view, reports, dry_run=False)
+    return replace(_report(settled, view, reports, dry_run=False), compacted=compacted)
 
 
-def rehearse(engine: Engine, *, grace_seconds: float) -> CollectReport:
+def rehearse(engine: Engine, *, grace_seconds: float, compacts: bool = False) -> CollectReport:
     """What `collect` would do now. Nothing is changed, in the index or in a bucket.
 
-    All steps are taken in one transaction, which is rolled back.
+    All steps are taken in one transaction, which is rolled back. What it `compacts` is told beside
+    them: they count as if nothing was moved.
     """
     found = abandoned.find(engine, None, grace_seconds=grace_seconds)
     view = look(engine, found, grace_seconds, may_write=False)
@@ -68,7 +76,9 @@ def rehearse(engine: Engine, *, grace_seconds: float) -> CollectReport:
                 collector = PlaceCollector(engine, inspected, grace_seconds=grace_seconds)
                 reports.append(collector.rehearse(tx))
         rehearsal.rollback()
-    return _report(found, view, reports, dry_run=True)
+    places = _readable(view) if compacts else []
+    compacted = tuple(compactor.rehearse(engine, place) for place in places)
+    return replace(_report(found, view, reports, dry_run=True), compacted=compacted)
 
 
 def _give_up_contents(tx: Connection, view: View) -> None:
@@ -79,6 +89,11 @@ def _give_up_contents(tx: Connection, view: View) -> None:
     if view.is_whole:
         rooted = view.roots.contents
         contents.remove(tx, [c for c in contents.unused(tx, _CONTENTS_MAX) if c not in rooted])
+
+
+def _readable(view: View) -> list[Place]:
+    """The places in which anything may be changed."""
+    return [one.place for region in view.regions for one in view.inspected(region)]
 
 
 def _collect_region(

@@ -4,13 +4,14 @@ The other half is the records in the buckets. A version needs a pack in the plac
 replicas stand; an operation needs what it pinned, until it ends.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
 from imgrepl.gallery import moved
+from imgrepl.gallery.bulk import in_lists
 from imgrepl.gallery.packs import CONDEMNED, DAMAGED, INTENDED, PRESENT, PlacePack, pack_of
 from imgrepl.gallery.schema import (
     PackState,
@@ -27,7 +28,7 @@ from imgrepl.gallery.schema import (
     versions,
 )
 from imgrepl.gallery.standing import replica_here
-from imgrepl.model.ids import ContentId, OperationId, PlaceId
+from imgrepl.model.ids import ContentId, OperationId, PackId, PlaceId
 
 STORED: tuple[PackState, ...] = (PRESENT, DAMAGED, CONDEMNED)
 """States of objects that take room and are not given up yet."""
@@ -54,8 +55,11 @@ def packs_in(
     *,
     after: str = "",
     states: Collection[PackState] = STORED,
+    among: Collection[PackId] | None = None,
 ) -> list[PlacePack]:
     """Packs in `states` that nothing needs here, at most `limit`, by id from behind `after`.
+
+    Only those `among` some packs, a list's worth at most, where these are given.
 
     Nothing: no committed version with a replica in this place names them, and no operation that has
     not ended pins them.
@@ -73,7 +77,26 @@ def packs_in(
         .order_by(place_packs.c.pack_id)
         .limit(limit)
     )
+    if among is not None:
+        rows = rows.where(place_packs.c.pack_id.in_(among))
     return [pack_of(row) for row in tx.execute(rows)]
+
+
+def pinned_in(tx: Connection, place_id: PlaceId, pack_ids: Iterable[PackId]) -> set[PackId]:
+    """Those of `pack_ids` that an operation which has not ended holds here."""
+    found: set[PackId] = set()
+    for batch in in_lists(pack_ids):
+        held = (
+            sa.select(pins.c.pack_id)
+            .join(operations, operations.c.operation_id == pins.c.operation_id)
+            .where(
+                pins.c.place_id == place_id,
+                pins.c.pack_id.in_(batch),
+                operations.c.ended_at.is_(None),
+            )
+        )
+        found.update(PackId(pack_id) for pack_id in tx.scalars(held))
+    return found
 
 
 def pins_on_unneeded(tx: Connection, place_id: PlaceId) -> dict[OperationId, PackSum]:
