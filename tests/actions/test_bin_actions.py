@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.world import World, open_world
+from engine.world import REGIONS, World, open_world
 from imgrepl.actions import (
     collecting,
     creating,
     galleries,
+    index,
     updating,
     version_bin,
     version_deleting,
@@ -299,3 +300,19 @@ def test_an_update_that_moves_no_replica_waits_for_none(world: World) -> None:
     world.publish("2.0.0", regions=["eastus", "westeurope"], exclude_from_latest=True)
     assert world.update("2.0.0", exclude_from_latest=False).operation is None
     assert world.download("latest", region="eastus") == world.disk().read_bytes()
+
+
+def test_a_rebuilt_index_knows_the_bin_and_what_an_undelete_gives_back(
+    world: World, tmp_path: Path
+) -> None:
+    world.publish("1.0.0", regions=TWO)
+    world.delete("1.0.0")
+    binned = world.view("1.0.0").version
+    with open_world(tmp_path / "reborn", buckets=world.buckets) as reborn:
+        index.rebuild(reborn.ctx, REGIONS)
+        found = reborn.view("1.0.0").version
+        assert (found.deletion, found.target_regions) == (binned.deletion, binned.target_regions)
+        back = version_bin.undelete(reborn.ctx, reborn.id("1.0.0"))
+        assert [target.replica_count for target in back.version.target_regions] == [2, 1]
+        policy = galleries.show(reborn.ctx, reborn.definition.gallery)
+        assert (policy.soft_delete_enabled, policy.soft_delete_grace_days) == (True, 2)
