@@ -1,12 +1,14 @@
 """The moved objects in a place make the rows that were there before the index was lost."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from engine.pieced import publish
-from engine.world import World
+from engine.world import World, open_world
+from imgrepl.actions import collecting, index, verifying
 from imgrepl.engine.rebuild_moved import read_moved
 from imgrepl.gallery import moved, packs, places, schema, versions
 from imgrepl.layout import keys
@@ -54,6 +56,21 @@ def test_what_was_lost_is_there_again_and_once_more_changes_nothing(
     assert read_moved(world.engine, world.place(LATE)) == 0
     assert rows(world) == before
     assert world.download("2.0.0", region=LATE) == disk
+
+
+def test_a_new_index_over_the_same_buckets_serves_and_proves_it(
+    world: World, disk: bytes, tmp_path: Path
+) -> None:
+    with open_world(tmp_path / "new", buckets=world.buckets) as new:
+        assert index.rebuild(new.ctx, ("eastus", LATE)).error is None
+        report = verifying.verify(new.ctx, new.id("2.0.0"), LATE, deep=True)
+        assert [one["state"] for one in report["replicas"]] == ["healthy"]
+        before = new.pack_ids(LATE)
+        collecting.collect(new.ctx, dry_run=False, grace_seconds=0)
+        assert new.pack_ids(LATE) == before
+        new.store("eastus").inner.delete(new.keys("packs/"))
+        assert new.download("2.0.0", region=LATE) == disk
+        assert not [text for text in new.notices if "could not be read" in text]
 
 
 def test_every_place_is_read_for_itself(world: World, disk: bytes) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from gallery import samples
 from gallery.samples import content_id, pack_id
-from imgrepl.gallery import contents, moved, packs, places, unneeded, versions
+from imgrepl.gallery import contents, moved, packs, places, unneeded, usage, versions
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.gallery.moved import MovedPack
 from imgrepl.gallery.packs import PlacePack
@@ -157,6 +157,14 @@ def test_a_version_is_not_lost_whose_home_has_a_pack_through_others(index: Galle
         assert versions.lost_packs(tx, samples.VERSION) == [OLD]
         assert moved.note(tx, _moved(home, "new"), {CONTENT: 0}, replaces=None, keeps_uses=True)
         assert versions.lost_packs(tx, samples.VERSION) == []
+
+
+def test_usage_counts_what_a_version_has_through_others(index: GalleryIndex) -> None:
+    with index.begin() as tx:
+        place = _published_through(tx)
+        by_region = {share.region: share.packs for share in usage.shares(tx)}
+        assert list(by_region["eastus"].values()) == [1000]
+        assert by_region["westeurope"] == {(place.role, NEW): 1000}
 
 
 def test_a_region_that_is_gone_takes_its_moved_packs_along(index: GalleryIndex) -> None:

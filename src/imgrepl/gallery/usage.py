@@ -14,6 +14,8 @@ from imgrepl.gallery.schema import (
     content_packs,
     definitions,
     galleries,
+    moved_parts,
+    moved_uses,
     packs,
     place_packs,
     places,
@@ -31,8 +33,8 @@ from imgrepl.model.replica import ReplicaState
 class RegionShare:
     """What one committed version has in one region; a shallow one has no copy that is billed.
 
-    `packs` are those it names, by the role of the region's places that hold them, each with its
-    length times those places.
+    `packs` are those it names, or that hold frames of those, by the role of the region's places
+    that hold them, each with its length times those places.
     """
 
     version: VersionId
@@ -133,19 +135,24 @@ def _replicas_by_region(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
 def _packs_held(
     tx: Connection, within: sa.ColumnElement[bool]
 ) -> defaultdict[tuple[int, str], dict[tuple[PlaceRole, PackId], int]]:
-    size = sa.func.count(place_packs.c.place_id.distinct()) * packs.c.pack_bytes
+    named = (
+        sa.select(version_disks.c.version_id, place_packs.c.place_id, place_packs.c.pack_id)
+        .join(content_packs, content_packs.c.content_id == version_disks.c.content_id)
+        .join(place_packs, place_packs.c.pack_id == content_packs.c.pack_id)
+        .where(place_packs.c.state == PRESENT)
+    )
+    held = named.union(_packs_led_to()).subquery()
+    size = sa.func.count() * packs.c.pack_bytes
     where = (places.c.region, places.c.role)
     keys = (versions.c.id, *where, packs.c.pack_id, packs.c.pack_bytes)
     chosen = (
         sa.select(*keys, size.label("held_bytes"))
         .join_from(versions, definitions, definitions.c.id == versions.c.definition_id)
         .join(galleries, galleries.c.id == definitions.c.gallery_id)
-        .join(version_disks, version_disks.c.version_id == versions.c.id)
-        .join(content_packs, content_packs.c.content_id == version_disks.c.content_id)
-        .join(packs, packs.c.pack_id == content_packs.c.pack_id)
-        .join(place_packs, place_packs.c.pack_id == packs.c.pack_id)
-        .join(places, places.c.id == place_packs.c.place_id)
-        .where(versions.c.committed, place_packs.c.state == PRESENT, within)
+        .join(held, held.c.version_id == versions.c.id)
+        .join(packs, packs.c.pack_id == held.c.pack_id)
+        .join(places, places.c.id == held.c.place_id)
+        .where(versions.c.committed, within)
         .group_by(*keys)
     )
     found: defaultdict[tuple[int, str], dict[tuple[PlaceRole, PackId], int]] = defaultdict(dict)
@@ -153,6 +160,21 @@ def _packs_held(
         pack = (PlaceRole(row.role), PackId(row.pack_id))
         found[row.id, row.region][pack] = row.held_bytes
     return found
+
+
+def _packs_led_to() -> sa.Select[Any]:
+    """Packs that hold what versions need of others, which are not in that place themselves."""
+    use, part = moved_uses.c, moved_parts.c
+    return (
+        sa.select(version_disks.c.version_id, place_packs.c.place_id, place_packs.c.pack_id)
+        .join(moved_uses, use.content_id == version_disks.c.content_id)
+        .join(moved_parts, sa.and_(part.place_id == use.place_id, part.pack_id == use.pack_id))
+        .join(
+            place_packs,
+            sa.and_(place_packs.c.place_id == part.place_id, place_packs.c.pack_id == part.part_id),
+        )
+        .where(place_packs.c.state == PRESENT)
+    )
 
 
 def _version_id(row: sa.Row[Any]) -> VersionId:
