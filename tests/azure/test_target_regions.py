@@ -65,7 +65,9 @@ def test_a_region_named_twice_is_refused_whatever_its_spelling() -> None:
 
 def test_nothing_said_is_not_an_empty_list() -> None:
     assert target_regions.parse(None) is None
-    assert target_regions.parse([]) == []
+    with pytest.raises(UsageError) as caught:
+        target_regions.parse([])
+    assert caught.value.code == "InvalidTargetRegions"
 
 
 def test_the_order_is_kept() -> None:

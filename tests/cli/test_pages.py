@@ -17,7 +17,9 @@ from imgrepl.cli.health_page import health_page
 from imgrepl.cli.output import OutputFormat, compiled_query, write
 from imgrepl.cli.region_page import check_page
 from imgrepl.cli.usage_page import usage_page
+from imgrepl.cli.version_content import damage
 from imgrepl.cli.version_page import status_page, version_page, versions_page
+from imgrepl.errors import NotFound
 from imgrepl.model.gallery import (
     GalleryId,
     ImageVersion,
@@ -312,3 +314,10 @@ def test_a_page_is_for_tables_only_and_a_query_makes_its_own_columns() -> None:
 
     assert "Never" not in stream.getvalue()
     assert "n  x" in stream.getvalue()
+
+
+def test_replicas_of_which_none_is_complete_are_not_called_healthy() -> None:
+    error = damage([])
+
+    assert isinstance(error, NotFound)
+    assert error.code == "NotAvailableInRegion"

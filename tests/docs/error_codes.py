@@ -15,13 +15,8 @@ SOURCE = Path(imgrepl.__file__).parent
 NOT_MET = "testing/"
 """The room whose errors no user meets."""
 
-PASSED_ON = {
-    "actions/deleting.py": "the code of an error that was caught",
-    "actions/images.py": "the code of an error that was caught",
-    "cli/images.py": "the rule that the report names",
-    "disks/faults.py": "what a reader named",
-}
-"""Where a word is passed on that was found where it came from."""
+PASSED_ON = {"cli/images.py": "the rule that the report names"}
+"""Where a word is passed on that was found where it came from; `error.code` always is."""
 
 NO_ERRORS = {"_Answer"}
 """What takes a code as well and is no error: a server's answer, in S3's words."""
@@ -142,8 +137,7 @@ def _in_function(
         if given is None or _called(call) in NO_ERRORS:
             continue
         words = _values(given, function, constants)
-        is_parameter = isinstance(given, ast.Name) and given.id in _parameters(function)
-        if not words and not is_parameter and module.name not in PASSED_ON:
+        if not words and not _is_passed_on(given, function) and module.name not in PASSED_ON:
             raise LookupError(f"{module.name}:{call.lineno}: which {keyword} is {ast.dump(given)}?")
         for word in words:
             yield Named(word, status, f"{module.name}:{call.lineno}")
@@ -161,6 +155,13 @@ def _values(given: ast.expr, function: Function, constants: dict[str, list[str]]
         if isinstance(node, ast.Assign) and given.id in _names_in(node.targets[0]):
             return list(_words_in(node.value))
     return []
+
+
+def _is_passed_on(given: ast.expr, function: Function) -> bool:
+    """Whether the word comes from the caller, or from an error that was caught."""
+    if isinstance(given, ast.Attribute):
+        return given.attr == "code"
+    return isinstance(given, ast.Name) and given.id in _parameters(function)
 
 
 def _parameters(function: Function) -> list[str]:

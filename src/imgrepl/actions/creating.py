@@ -23,7 +23,7 @@ from imgrepl.actions import (
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest, absolute
 from imgrepl.actions.version_requests import CreateVersion, VersionView
-from imgrepl.errors import Conflict, Invalid
+from imgrepl.errors import Conflict, Invalid, NotFound
 from imgrepl.gallery import definitions, galleries, operations, regions, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import rules, soft_deletion
@@ -56,6 +56,7 @@ def create(
     with ctx.index.read() as tx:
         wanted = _wanted(ctx, tx, request, disks)
         existing = rows.find(tx, request.id)
+    targets.check_reachable(wanted.target_regions, wait)
     if estimate:
         return _with_cost(ctx, rehearsing.estimate(ctx, wanted, disks))
     if existing is not None and existing.committed:
@@ -96,7 +97,7 @@ def _wanted(
     """The version that is asked for, with every rule checked that needs no reading."""
     gallery = galleries.find(tx, request.id.gallery)
     if not request.create_parents:
-        definitions.get(tx, request.id.definition)
+        _check_parents(tx, request)
     location = request.location or (gallery.location if gallery is not None else None)
     home = regions.get(tx, normal_region_name(location or parents.default_location(tx))).name
     kind = StorageAccountType(request.storage_account_type or StorageAccountType.STANDARD_LRS)
@@ -124,6 +125,18 @@ def _wanted(
         safety=request.safety,
         tags=rules.check_tags(request.tags, ctx.limits),
     )
+
+
+def _check_parents(tx: Connection, request: CreateVersion) -> None:
+    try:
+        definitions.get(tx, request.id.definition)
+    except NotFound as error:
+        raise NotFound(
+            error.message,
+            code=error.code,
+            target=error.target,
+            hint="--create-parents makes the gallery and the definition on the way",
+        ) from error
 
 
 def _staged_disks(

@@ -12,6 +12,7 @@ from imgrepl.gallery import regions
 from imgrepl.model.gallery import TargetRegion
 from imgrepl.model.region import Region, StorageAccountType, normal_region_name
 from imgrepl.model.replica import Replica
+from imgrepl.model.waiting import WaitFor
 
 
 def resolve(
@@ -79,7 +80,18 @@ def check_targets(targets: Iterable[TargetRegion], location: str) -> None:
             f"the home region {location} is not among the target regions {', '.join(names)}",
             code="InvalidTargetRegions",
             target=location,
-            hint=f"add {location} to --target-regions, or make one of them the home with -l",
+            hint=f"name {location} as well; a new version may have another home region with -l",
+        )
+
+
+def check_reachable(targets: Iterable[TargetRegion], wait: WaitFor) -> None:
+    """Raises `Invalid` (`InvalidWaitFor`) for a wait for a region that is no target."""
+    names = [target.name for target in targets]
+    if wait.region is not None and wait.region not in names:
+        raise Invalid(
+            f"{wait.region} cannot be waited for: the target regions are {', '.join(names)}",
+            code="InvalidWaitFor",
+            target=wait.region,
         )
 
 

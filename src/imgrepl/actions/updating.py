@@ -132,6 +132,14 @@ def _targets(
         asked = list(request.target_regions)
     else:
         gone = {normal_region_name(name) for name in request.remove_regions}
+        if version.location in gone:
+            raise Invalid(
+                f"{version.id} cannot leave its home region {version.location}: its record there is"
+                " what makes it published",
+                code="InvalidTargetRegions",
+                target=version.location,
+                hint="publish it under another number with another home region (-l)",
+            )
         unknown = gone - known.keys()
         if unknown:
             raise Invalid(

@@ -1,6 +1,6 @@
 """Waits until a version is where somebody wants it."""
 
-from imgrepl.actions import versions
+from imgrepl.actions import targets, versions
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.engine.owner import is_gone
@@ -22,8 +22,10 @@ def wait(
     """Returns once the version has reached a milestone, or cannot reach it any more.
 
     Raises `Unavailable` (`WaitTimedOut`) after `timeout_seconds`, and (`OperationStalled`) when
-    nobody works on it.
+    nobody works on it; `Invalid` (`InvalidWaitFor`) for a region that is no target.
     """
+    with ctx.index.read() as tx:
+        targets.check_reachable(rows.get(tx, version_id).target_regions, until)
     give_up_at = None if timeout_seconds is None else ctx.clock.monotonic() + timeout_seconds
     while not _reached(ctx, version_id, until):
         check_stop(ctx.engine.stop)

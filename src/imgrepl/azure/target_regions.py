@@ -22,6 +22,12 @@ def parse(items: Sequence[str] | None) -> list[TargetRequest] | None:
     """
     if items is None:
         return None
+    if not items:
+        raise UsageError(
+            "no target region is named",
+            code="InvalidTargetRegions",
+            hint=f"the form is {GRAMMAR} {GRAMMAR} …, for example eastus=2 westeurope",
+        )
     parsed = [parse_item(item) for item in items]
     spelled: dict[str, str] = {}
     for item, request in zip(items, parsed, strict=True):
@@ -44,6 +50,8 @@ def parse_item(item: str) -> TargetRequest:
         raise _usage(item, "it has more than three parts")
     if not name.strip():
         raise _usage(item, "it names no region")
+    if {",", ";", ":"} & set(item):
+        raise _usage(item, "regions are separated by spaces, a region from its count by '='")
     region = normal_region_name(name)
     match rest:
         case []:
@@ -68,6 +76,7 @@ def storage_account_type(text: str) -> StorageAccountType:
             + ", ".join(StorageAccountType),
             code="InvalidStorageAccountType",
             target=text,
+            hint=f"the form is {GRAMMAR}, and a count is a whole number",
         )
     return known
 

@@ -15,7 +15,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
-            f"{question} needs an answer, and this is no terminal",
+            f"nobody can be asked, as this is no terminal: {question}",
             code="ConfirmationRequired",
             hint="add --yes to go ahead without being asked, --dry-run to see what would happen",
         )

@@ -4,7 +4,7 @@ import json
 import traceback
 from typing import TextIO
 
-from cyclopts import CycloptsError
+from cyclopts import Argument, CycloptsError, MissingArgumentError, UnusedCliTokensError
 
 from imgrepl.azure.codes import error_body
 from imgrepl.errors import (
@@ -40,9 +40,20 @@ def as_imgrepl_error(error: BaseException) -> ImgreplError:
 
 
 def _usage(error: CycloptsError) -> UsageError:
+    words = " ".join(["imgrepl", *(error.command_chain or ())])
+    return UsageError(_complaint(error), hint=f"`{words} --help` shows what is accepted")
+
+
+def _complaint(error: CycloptsError) -> str:
+    """What is wrong with a command line, in our words where the framework's mislead."""
+    match error:
+        case MissingArgumentError(argument=Argument() as argument):
+            names = " or ".join(argument.names)
+            return f"{names} needs a value" if error.keyword else f"{names} is missing"
+        case UnusedCliTokensError(unused_tokens=[*tokens]):
+            return f"nothing takes {' '.join(map(repr, tokens))}"
     error.verbose = False
-    words = ["imgrepl", *(error.command_chain or ())]
-    return UsageError(str(error), hint=f"`{' '.join(words)} --help` shows what is accepted")
+    return str(error)
 
 
 def _name(error: OSError) -> str | None:

@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from imgrepl.errors import Conflict, UsageError
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId, VersionName
+
+if TYPE_CHECKING:
+    from imgrepl.actions.context import Context
 
 
 def option(*names: str, text: str, metavar: str | None = None) -> Parameter:
@@ -153,7 +156,7 @@ class DefinitionOptions(GalleryOptions):
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class VersionOptions(DefinitionOptions):
-    """Names an image version."""
+    """Names an image version, by its number: what changes it must not depend on what is newest."""
 
     version: Annotated[
         str,
@@ -163,7 +166,31 @@ class VersionOptions(DefinitionOptions):
     @property
     def version_id(self) -> VersionId:
         """The version that was named."""
+        if self.version.lower() == "latest":
+            raise UsageError(
+                "latest is for looking only: name the version by its number",
+                hint="`imgrepl image-version show` with -e latest tells which it is",
+            )
         return self.definition_id.version(VersionName.parse(self.version))
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class VersionOrLatestOptions(DefinitionOptions):
+    """Names an image version to look at, or `latest`."""
+
+    version: Annotated[
+        str,
+        option("--gallery-image-version", "-e", text="Version, or latest.", metavar="M.M.P|latest"),
+    ]
+
+    def found(self, ctx: "Context", region: str | None = None) -> VersionId:
+        """The version that was named; `latest` is resolved, as in `region` where that is given."""
+        if self.version.lower() != "latest":
+            return self.definition_id.version(VersionName.parse(self.version))
+        from imgrepl.actions import versions
+
+        return versions.show(ctx, self.definition_id, self.version, region=region).version.id
 
 
 @Parameter(name="*")

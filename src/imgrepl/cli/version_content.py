@@ -7,10 +7,10 @@ from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.health_page import health_page
-from imgrepl.cli.options import DefinitionOptions, VersionOptions, choice, option
+from imgrepl.cli.options import DefinitionOptions, VersionOrLatestOptions, choice, option
 from imgrepl.cli.plain import plain
 from imgrepl.cli.run import Injected
-from imgrepl.errors import Corrupt, UsageError
+from imgrepl.errors import Corrupt, ImgreplError, NotFound, UsageError
 from imgrepl.model.gallery import VersionName
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _lun(disk: str) -> int | None:
     return int(disk)
 
 
-def checksum(*, options: VersionOptions, disk: DiskText = "os", run: Injected) -> Answer:
+def checksum(*, options: VersionOrLatestOptions, disk: DiskText = "os", run: Injected) -> Answer:
     """Digest a disk of a version as the guest sees it, all its bytes, read from its region.
 
     For example:
@@ -43,7 +43,7 @@ def checksum(*, options: VersionOptions, disk: DiskText = "os", run: Injected) -
     from imgrepl.actions import downloads
 
     with run.open() as ctx:
-        return Answer(downloads.checksum(ctx, options.version_id, _lun(disk)))
+        return Answer(downloads.checksum(ctx, options.found(ctx), _lun(disk)))
 
 
 def compare(
@@ -68,13 +68,9 @@ def compare(
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class DownloadOptions(DefinitionOptions):
+class DownloadOptions(VersionOrLatestOptions):
     """What `image-version download` takes."""
 
-    version: Annotated[
-        str,
-        option("--gallery-image-version", "-e", text="Version, or latest.", metavar="M.M.P|latest"),
-    ]
     region: Annotated[
         str | None,
         option(
@@ -130,7 +126,7 @@ def download(*, options: DownloadOptions, run: Injected) -> Answer:
 
 def verify(
     *,
-    options: VersionOptions,
+    options: VersionOrLatestOptions,
     region: RegionText = None,
     deep: Annotated[
         bool, option("--deep", text="Read and check every byte of every pack.")
@@ -149,11 +145,18 @@ def verify(
     from imgrepl.actions import verifying
 
     with run.open() as ctx:
-        report = plain(verifying.verify(ctx, options.version_id, region, deep))
-    return Answer(report, error=_damage(report["replicas"]), page=health_page)
+        report = plain(verifying.verify(ctx, options.found(ctx, region), region, deep))
+    return Answer(report, error=damage(report["replicas"]), page=health_page)
 
 
-def _damage(replicas: list[dict[str, object]]) -> Corrupt | None:
+def damage(replicas: list[dict[str, object]]) -> ImgreplError | None:
+    """What the exit status says of a report on replicas; None where all of them are healthy."""
+    if not replicas:
+        return NotFound(
+            "no replica is complete yet, so there was nothing to look at",
+            code="NotAvailableInRegion",
+            hint="`imgrepl image-version status` shows how far they are, `retry` goes on",
+        )
     bad = [
         f"{replica['region']}, replica {replica['replica']}: {replica['state']}"
         for replica in replicas
@@ -169,7 +172,7 @@ def _damage(replicas: list[dict[str, object]]) -> Corrupt | None:
     )
 
 
-def repair(*, options: VersionOptions, region: RegionText = None, run: Injected) -> Answer:
+def repair(*, options: VersionOrLatestOptions, region: RegionText = None, run: Injected) -> Answer:
     """Mend damaged or missing packs of a version's replicas from replicas that have them.
 
     For example:
@@ -182,5 +185,5 @@ def repair(*, options: VersionOptions, region: RegionText = None, run: Injected)
     from imgrepl.actions import verifying
 
     with run.open() as ctx:
-        report = plain(verifying.repair(ctx, options.version_id, region))
-    return Answer(report, error=_damage(report["replicas"]), page=health_page)
+        report = plain(verifying.repair(ctx, options.found(ctx, region), region))
+    return Answer(report, error=damage(report["replicas"]), page=health_page)

@@ -39,7 +39,8 @@ TargetRegions = Annotated[
     tuple[str, ...] | None,
     options(
         "--target-regions",
-        text="Where the version is to stand, how often and how kept: eastus=2 westeurope=1=zrs.",
+        text="Where the version is to stand, how often and how kept:"
+        " eastus=2 westeurope=1=standard_zrs.",
         metavar=_REGION_GRAMMAR,
     ),
 ]
@@ -309,7 +310,7 @@ class UpdateOptions(WaitOptions, VersionOptions):
 
         return UpdateVersion(
             target_regions=target_regions.parse(self.target_regions),
-            add_regions=target_regions.parse(self.add_regions),
+            add_regions=target_regions.parse(self.add_regions or None),
             remove_regions=self.remove_regions,
             replica_count=self.replica_count,
             exclude_from_latest=truth(self.exclude_from_latest),

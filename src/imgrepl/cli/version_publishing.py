@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
-from imgrepl.cli.options import DefinitionOptions, choice, option
+from imgrepl.cli.options import DefinitionOptions, VersionOrLatestOptions, choice, option
 from imgrepl.cli.run import Injected
 from imgrepl.cli.verdicts import verdict_of
 from imgrepl.cli.version_options import CreateOptions, UpdateOptions
@@ -88,13 +88,9 @@ def list_versions(*, options: DefinitionOptions, run: Injected) -> Answer:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class ShowOptions(DefinitionOptions):
+class ShowOptions(VersionOrLatestOptions):
     """What `image-version show` takes."""
 
-    version: Annotated[
-        str,
-        option("--gallery-image-version", "-e", text="Version, or latest.", metavar="M.M.P|latest"),
-    ]
     region: Annotated[
         str | None,
         option("--region", text="Resolve latest as a deployment there would.", metavar="REGION"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
-from imgrepl.cli.options import VersionOptions, option
+from imgrepl.cli.options import VersionOptions, VersionOrLatestOptions, option
 from imgrepl.cli.run import Injected
 from imgrepl.cli.verdicts import verdict_of
 from imgrepl.cli.version_options import WaitForText, WaitOptions
@@ -61,7 +61,7 @@ def wait(*, options: WaitCommandOptions, run: Injected) -> Answer:
 
 def status(
     *,
-    options: VersionOptions,
+    options: VersionOrLatestOptions,
     watch: Annotated[bool, option("--watch", text="Again at every change until it ends.")] = False,
     run: Injected,
 ) -> Answer:
@@ -77,10 +77,11 @@ def status(
     from imgrepl.azure import shapes
 
     with run.open() as ctx:
-        shown = _status(shapes.version(versions.view(ctx, options.version_id)))
+        version = options.found(ctx)
+        shown = _status(shapes.version(versions.view(ctx, version)))
         while watch and _goes_on(shown):
             run.emit(Answer(shown, page=status_page))
-            shown = _next_status(ctx, options.version_id, shown, run.interrupts.stop)
+            shown = _next_status(ctx, version, shown, run.interrupts.stop)
     return Answer(shown, page=status_page)
 
 

@@ -151,6 +151,13 @@ def _eligible_regions(candidate: Candidate) -> tuple[str, ...]:
 
 
 def _none(definition: DefinitionId, seen: Sequence[Candidate], region: str | None) -> NotFound:
+    if not seen:
+        return NotFound(
+            f"{definition} has no versions yet",
+            code="NoLatestVersion",
+            target=str(definition),
+            hint="`imgrepl image-version create` publishes one",
+        )
     elsewhere = sorted({name for candidate in seen for name in _eligible_regions(candidate)})
     reasons = [
         f"{candidate.version}: {candidate.reason_against(name)}"
