@@ -143,7 +143,7 @@ def test_a_second_rebuild_changes_nothing(lived: World, tmp_path: Path) -> None:
         before = visible(new)
         second = rebuild(new)
         assert visible(new) == before
-        assert second.epoch == first.epoch
+        assert second.epoch == first.epoch + 1
         assert all(place.new_packs == 0 for region in second.regions for place in region.places)
 
 
@@ -207,6 +207,20 @@ def test_a_restored_index_learns_what_was_deleted_and_published_since(
         assert backup.download("2.0.0") == backup.disk("other").read_bytes()
 
 
+def test_a_restored_index_fences_out_the_one_it_was_copied_from(
+    lived: World, tmp_path: Path
+) -> None:
+    with lived.twin(tmp_path / "backup"):
+        pass
+    with open_copy(lived, tmp_path / "backup") as backup:
+        rebuild(backup)
+        lived.engine.prepared.clear()
+        with pytest.raises(Conflict) as caught:
+            lived.publish("2.0.0", disk="other")
+        assert caught.value.code == "NotOwner"
+        backup.publish("2.0.0", disk="other")
+
+
 @contextmanager
 def open_copy(world: World, folder: Path) -> Iterator[World]:
     with worlds._opened(folder, world.buckets, world.engine.options) as opened:
@@ -249,13 +263,15 @@ def test_keys_and_revisions_of_a_new_epoch_are_above_all_before(
         assert all(int(key.rpartition(".")[2]) >= 1 << 16 for key in fresh)
 
 
-def test_a_further_region_never_lowers_the_epoch(lived: World, tmp_path: Path) -> None:
+def test_every_rebuild_raises_the_epoch_whatever_the_regions_say(
+    lived: World, tmp_path: Path
+) -> None:
     with reborn(lived, tmp_path / "new") as new:
         rebuild(new, "eastus")
         with new.index.begin() as tx:
             for _ in range(5):
                 new.index.take_over(tx)
-        assert rebuild(new, "westeurope").epoch == 7
+        assert rebuild(new, "westeurope").epoch == 8
         new.publish("2.0.0", disk="other")
 
 

@@ -46,10 +46,11 @@ def _owner(store: Store) -> Owner | None:
 
 
 def adopt_store(engine: Engine, found: Sequence[Claimed]) -> IndexIdentity:
-    """Gives the index the identity of the store, with an epoch above all that were found.
+    """Gives the index the identity of the store, with an epoch above its own and all found.
 
-    An index that is the owner already stays as it is. Raises `Conflict`: `BucketOfAnotherStore`
-    where the places are of several stores, `IndexNotEmpty` where the index holds another one.
+    So it is the only owner afterwards, also where it is a restored copy of the one that was.
+    Raises `Conflict`: `BucketOfAnotherStore` where the places are of several stores,
+    `IndexNotEmpty` where the index holds another one.
     """
     header = found[0].header
     for other in found[1:]:
@@ -69,30 +70,16 @@ def adopt_store(engine: Engine, found: Sequence[Claimed]) -> IndexIdentity:
             hint="use a later release",
         )
     identity = engine.index.identity
-    if identity.store_id == header.store_id and _is_ours(identity, found):
-        return identity
-    epochs = [one.owner.epoch for one in found if one.owner is not None]
-    lowest = 2
-    if identity.store_id == header.store_id:
-        lowest = identity.epoch
-    else:
+    if identity.store_id != header.store_id:
         _refuse_full(engine, identity)
+    epochs = [one.owner.epoch for one in found if one.owner is not None]
     with engine.index.begin() as tx:
         return engine.index.adopt(
             tx,
             store_id=header.store_id,
             domain=header.domains[0],
-            epoch=max([lowest, *(epoch + 1 for epoch in epochs)]),
+            epoch=1 + max([identity.epoch, *epochs]),
         )
-
-
-def _is_ours(identity: IndexIdentity, found: Sequence[Claimed]) -> bool:
-    return all(
-        one.owner is not None
-        and one.owner.index_id == identity.index_id
-        and one.owner.epoch <= identity.epoch
-        for one in found
-    )
 
 
 def seize(engine: Engine, place: Place) -> None:
