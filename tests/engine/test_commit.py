@@ -27,30 +27,36 @@ def test_the_same_disk_from_another_home_leaves_the_first_version_whole(world: W
     assert named.keys() <= world.pack_ids("westeurope")
 
 
-def test_a_content_that_was_removed_before_its_version_named_it_is_written_anew(
+def test_a_content_cannot_be_removed_while_its_manifest_is_put(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = sealer._put_manifest
-    removed: list[ContentId] = []
+    unused: list[list[ContentId]] = []
 
-    def put_then_lose(*arguments: object) -> bool:
-        done = real(*arguments)  # type: ignore[arg-type]
-        if not removed:
-            with world.index.begin() as tx:
-                manifest = arguments[1]
-                contents.add(tx, manifest, 0)  # type: ignore[arg-type]
-                removed.extend(contents.remove(tx, contents.unused(tx, 10)))
-        return done
+    def put_and_look(*arguments: object) -> bool:
+        with world.index.begin() as tx:
+            unused.append(contents.unused(tx, 10))
+        return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sealer, "_put_manifest", put_then_lose)
+    monkeypatch.setattr(sealer, "_put_manifest", put_and_look)
     world.publish("1.0.0")
-    assert removed
+    assert unused
+    assert not any(unused)
+
+
+def test_a_content_that_was_removed_gets_another_key_when_it_is_published_again(
+    world: World,
+) -> None:
+    world.publish("1.0.0")
     (content_id,) = world.view().version.content_ids
+    world.delete("1.0.0")
+    with world.index.begin() as tx:
+        assert contents.remove(tx, contents.unused(tx, 10)) == [content_id]
+    world.publish("1.0.0")
     with world.index.read() as tx:
         row = contents.get(tx, content_id)
-        assert row is not None
-        assert row.generation == 1
-        assert contents.packs_of(tx, [content_id])
+    assert row is not None
+    assert row.generation == 1
     assert keys.manifest_key(content_id, 1) in world.keys("manifests/")
     assert world.download() == world.disk().read_bytes()
 

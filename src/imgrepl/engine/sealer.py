@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from imgrepl.engine import places, records
 from imgrepl.engine.bringing import bring
 from imgrepl.engine.context import Engine
@@ -26,7 +28,8 @@ from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import Place, roles_of
 from imgrepl.store.protocols import Store
 
-_GENERATIONS_TRIED = 8
+_ATTEMPTS = 8
+_WAIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +50,25 @@ def commit(
     Raises `Conflict`: `OperationLost` when somebody else took over, `PacksNotLive` when a pack was
     collected meanwhile, `NotOwner` when another index took the store over.
     """
-    for _ in range(_GENERATIONS_TRIED):
-        manifests = [_put_home_manifest(engine, lease, home, disk.manifest) for disk in disks]
-        version = _name(engine, lease, version_id, home, disks, manifests)
+    for attempt in range(_ATTEMPTS):
+        fresh = _claim(engine, lease, version_id, disks)
+        manifests = [
+            _home_manifest(
+                engine, lease, version_id, home, disk.manifest, patient=attempt < _ATTEMPTS // 2
+            )
+            if disk.manifest.content_id not in fresh
+            else _put_at_home(engine, home, disk.manifest, fresh[disk.manifest.content_id])
+            for disk in disks
+        ]
+        version = _name(engine, lease, version_id, home, manifests)
         if version is not None:
             break
+        engine.clock.sleep(_WAIT_SECONDS * attempt)
     else:
         raise Conflict(
-            f"the manifests of {version_id} were removed {_GENERATIONS_TRIED} times while it was"
+            f"the contents of {version_id} were named otherwise {_ATTEMPTS} times while it was"
             " published",
-            code="ManifestRemoved",
+            code="ChangedMeanwhile",
             target=str(version_id),
             hint="run the same command again",
         )
@@ -69,34 +81,48 @@ def commit(
     return version
 
 
+def _claim(
+    engine: Engine, lease: Lease, version_id: VersionId, disks: Sequence[IngestedDisk]
+) -> dict[ContentId, int]:
+    """Makes the staged row name its contents, so that none of them is removed from here on.
+
+    Who names a content first says which packs it has, before any manifest is written: so no two
+    manifests of a content ever share a generation. Gives what was named first here, by generation.
+    """
+    fresh: dict[ContentId, int] = {}
+    with engine.index.begin() as tx:
+        operations.assert_held(tx, lease.operation.id, lease.fence)
+        for disk in disks:
+            content_id = disk.manifest.content_id
+            if contents.get(tx, content_id) is None:
+                fresh[content_id] = contents.next_generation(tx, content_id)
+                contents.add(tx, disk.manifest, fresh[content_id])
+        by_lun = {disk.lun: disk for disk in disks}
+        staged = versions.get(tx, version_id)
+        found = [_found(disk, by_lun[disk.lun]) for disk in staged.disks]
+        versions.set_disks(tx, version_id, found)
+    return fresh
+
+
 def _name(
     engine: Engine,
     lease: Lease,
     version_id: VersionId,
     home: Place,
-    disks: Sequence[IngestedDisk],
-    manifests: Sequence["_DurableManifest"],
+    manifests: Sequence["_DurableManifest | None"],
 ) -> ImageVersion | None:
-    """Makes the staged row name its contents and pins their packs; gives the version to be.
+    """Pins the packs of the manifests that are durable at home; gives the version to be.
 
-    From here on nothing of it is collected. None where a content was removed since its manifest was
-    put: that manifest may be deleted at any moment.
+    None where a content has other packs by now than its manifest here.
     """
     with engine.index.begin() as tx:
         operations.assert_held(tx, lease.operation.id, lease.fence)
-        for manifest, generation in manifests:
-            contents.add(tx, manifest, generation)
-            row = contents.get(tx, manifest.content_id)
-            if row is None or row.generation != generation:
-                return None
-        staged = versions.get(tx, version_id)
-        by_lun = {disk.lun: disk for disk in disks}
-        found = [_found(disk, by_lun[disk.lun]) for disk in staged.disks]
-        versions.set_disks(tx, version_id, found)
+        if not all(one is not None and _is_current(tx, one) for one in manifests):
+            return None
         revision = versions.next_revision(tx, version_id)
-        content_ids = [disk.manifest.content_id for disk in disks]
-        moved.pin(tx, lease.operation.id, home.id, content_ids)
-        lost = moved.lacking(tx, home.id, content_ids)
+        staged = versions.get(tx, version_id)
+        moved.pin(tx, lease.operation.id, home.id, staged.content_ids)
+        lost = moved.lacking(tx, home.id, staged.content_ids)
     if lost:
         raise Conflict(
             f"{len(lost)} packs of {version_id} are gone from {home.name}",
@@ -104,13 +130,7 @@ def _name(
             target=str(version_id),
             hint="run the same command again",
         )
-    return replace(
-        staged,
-        disks=tuple(found),
-        committed=True,
-        revision=revision,
-        published_at=engine.clock.now(),
-    )
+    return replace(staged, committed=True, revision=revision, published_at=engine.clock.now())
 
 
 def seal_region(engine: Engine, version: ImageVersion, within: Sequence[Place]) -> Proof:
@@ -144,58 +164,95 @@ class _DurableManifest(NamedTuple):
     generation: int
 
 
-def _put_home_manifest(
-    engine: Engine, lease: Lease, home: Place, manifest: Manifest
-) -> _DurableManifest:
-    """Makes a manifest of this content durable at home: the one that other versions use, if any.
+def _home_manifest(
+    engine: Engine,
+    lease: Lease,
+    version_id: VersionId,
+    home: Place,
+    manifest: Manifest,
+    *,
+    patient: bool,
+) -> _DurableManifest | None:
+    """Makes the manifest that a content has already durable at home, with its packs.
 
-    Other versions' replicas have the packs of the manifest there is, so home gets what it lacks of
-    them. Only where a pack of it is lost everywhere does the new manifest take its place.
+    Only where nobody has it, or a pack of it is lost everywhere, does `manifest` take its place.
+    None where that must wait: another publication has named the content and not put it yet, or did
+    so by now.
     """
     content_id = manifest.content_id
     with engine.index.read() as tx:
-        known = contents.get(tx, content_id)
-        generation = contents.next_generation(tx, content_id)
+        row = contents.get(tx, content_id)
+        rivals = versions.naming(tx, content_id, but=version_id)
+        awaited = patient and versions.is_published_now(tx, content_id, but=version_id)
+        mine = _is_named(tx, manifest)
+    assert row is not None, "a content that was claimed is known"
+    try:
+        bring(engine, lease, [content_id], home)
+        existing = _existing(engine, content_id, home)
+    except (Corrupt, NotFound):
+        if awaited:
+            return None
+        if mine:
+            return _put_at_home(engine, home, manifest, row.generation)
+    else:
+        return _put_at_home(engine, home, existing, row.generation)
+    with engine.index.begin() as tx:
+        operations.assert_held(tx, lease.operation.id, lease.fence)
+        if contents.get(tx, content_id) != row:
+            return None
+        if versions.naming(tx, content_id, but=version_id) != rivals:
+            return None
+        contents.add(tx, manifest, row.generation + 1)
+    return _put_at_home(engine, home, manifest, row.generation + 1)
+
+
+def _put_at_home(
+    engine: Engine, home: Place, manifest: Manifest, generation: int
+) -> _DurableManifest:
+    """Puts the manifest; what else lies under its key is of no publication that counts."""
     store = engine.stores.of(home)
-    if known is not None:
-        try:
-            bring(engine, lease, [content_id], home)
-            existing = _existing(engine, content_id, home)
-        except (Corrupt, NotFound):
-            generation += 1
-        else:
-            if not _put_manifest(store, existing, generation):
-                replace_manifest(engine, home, existing)
-            return _DurableManifest(existing, generation)
-    for attempt in range(generation, generation + _GENERATIONS_TRIED):
-        if _put_manifest(store, manifest, attempt):
-            return _DurableManifest(manifest, attempt)
-    raise Conflict(
-        f"{store.url} holds {_GENERATIONS_TRIED} other manifests of {content_id}",
-        code="ManifestExists",
-        target=content_id,
-    )
+    if not _put_manifest(store, manifest, generation):
+        store.put(keys.manifest_key(manifest.content_id, generation), encode_manifest(manifest))
+    return _DurableManifest(manifest, generation)
+
+
+def _is_current(tx: Connection, durable: _DurableManifest) -> bool:
+    """Whether the content still has this generation and these packs."""
+    row = contents.get(tx, durable.manifest.content_id)
+    same = row is not None and row.generation == durable.generation
+    return same and _is_named(tx, durable.manifest)
 
 
 def _existing(engine: Engine, content_id: ContentId, home: Place) -> Manifest:
     """The manifest that the content already has; every place gets the same bytes.
 
-    Raises `Unavailable` where a place that may have it does not answer, else `Corrupt` or
-    `NotFound`.
+    A place may hold another one, of a publication that was not the first to name the content: it
+    counts for nothing. Raises `Unavailable` where a place that may have it does not answer, else
+    `Corrupt` or `NotFound`.
     """
     with engine.index.read() as tx:
-        sealed = contents.sealed_places(tx, content_id)
-        sources = [place_rows.get(tx, place_id) for place_id in sealed]
+        holding = [*contents.sealed_places(tx, content_id), *versions.homes_of(tx, content_id)]
+        sources = [place_rows.get(tx, place_id) for place_id in holding if place_id != home.id]
     failure: ImgreplError | None = None
-    for place in [home, *sources]:
+    for place in {place.id: place for place in [home, *sources]}.values():
         try:
-            return read_manifest(engine, content_id, [place])
+            manifest = read_manifest(engine, content_id, [place])
+            with engine.index.read() as tx:
+                if _is_named(tx, manifest):
+                    return manifest
+            failure = failure or NotFound(f"{place.name} has another manifest of {content_id}")
         except (Corrupt, NotFound) as error:
             failure = failure or error
         except Unavailable as error:
             failure = error if not isinstance(failure, Unavailable) else failure
     assert failure is not None
     raise failure
+
+
+def _is_named(tx: Connection, manifest: Manifest) -> bool:
+    """Whether the index names the manifest's packs for its content: exactly these."""
+    named = contents.packs_of(tx, [manifest.content_id])
+    return named.keys() == {use.pack_id for use in manifest.packs}
 
 
 def _put_manifest(store: Store, manifest: Manifest, generation: int) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
@@ -14,12 +14,14 @@ from imgrepl.gallery.schema import (
     content_packs,
     definitions,
     galleries,
+    operations,
     place_packs,
     places,
     version_disks,
     version_targets,
     versions,
 )
+from imgrepl.gallery.types import DatabaseNow
 from imgrepl.model.gallery import (
     DefinitionId,
     ImageVersion,
@@ -28,7 +30,7 @@ from imgrepl.model.gallery import (
     VersionDisk,
     VersionId,
 )
-from imgrepl.model.ids import OperationId, PackId
+from imgrepl.model.ids import ContentId, OperationId, PackId, PlaceId
 
 _DETAILS_MAX = 20
 
@@ -184,6 +186,56 @@ def lost_packs(tx: Connection, version: VersionId) -> list[PackId]:
         .distinct()
     )
     return [PackId(pack_id) for pack_id in tx.scalars(named.order_by(content_packs.c.pack_id))]
+
+
+def homes_of(tx: Connection, content_id: ContentId) -> list[PlaceId]:
+    """The places in the home regions of the versions that name this content, staged ones too."""
+    chosen = (
+        sa.select(places.c.id)
+        .join(versions, versions.c.location == places.c.region)
+        .join(version_disks, version_disks.c.version_id == versions.c.id)
+        .where(version_disks.c.content_id == content_id)
+        .distinct()
+    )
+    return [PlaceId(number) for number in tx.scalars(chosen.order_by(places.c.id))]
+
+
+class Naming(NamedTuple):
+    """A version that names a content. `next_revision` grows once its manifest is durable."""
+
+    number: int
+    committed: bool
+    next_revision: int
+
+
+def naming(tx: Connection, content_id: ContentId, *, but: VersionId) -> frozenset[Naming]:
+    """The versions other than `but` that name this content, staged ones too."""
+    columns = (versions.c.id, versions.c.committed, versions.c.next_revision)
+    rows = tx.execute(sa.select(*columns).where(*_others_naming(tx, content_id, but)))
+    return frozenset(Naming(*row) for row in rows)
+
+
+def is_published_now(tx: Connection, content_id: ContentId, *, but: VersionId) -> bool:
+    """Whether somebody is at work on a staged version, not `but`, that names this content."""
+    chosen = (
+        sa.select(versions.c.id)
+        .join(operations, operations.c.operation_id == versions.c.operation_id)
+        .where(
+            ~versions.c.committed,
+            operations.c.lease_until > DatabaseNow(),
+            *_others_naming(tx, content_id, but),
+        )
+    )
+    return tx.scalar(chosen.limit(1)) is not None
+
+
+def _others_naming(
+    tx: Connection, content_id: ContentId, but: VersionId
+) -> tuple[sa.ColumnElement[bool], ...]:
+    named = sa.exists().where(
+        version_disks.c.version_id == versions.c.id, version_disks.c.content_id == content_id
+    )
+    return named, versions.c.id != lookups.version_number(tx, but)
 
 
 def set_targets(

@@ -42,12 +42,12 @@ class Simulation:
         self.told: list[str] = []
         self.counts: dict[str, int] = {}
         self._roll = roll
-        self._workload = Workload(roll, world.shelf, self.promises)
+        self.workload = Workload(roll, world.shelf, self.promises)
         self.watcher = WriteOrderWatcher(world.network, world.eye)
         world.network.watcher = self.watcher
         self.checker = Checker(world, self.promises, self.watcher)
         self._kept: dict[str, Running] = {}
-        self._settler = Settler(world, self.checker, self._workload, self.tell)
+        self._settler = Settler(world, self.checker, self.workload, self.tell)
 
     # ------------------------------------------------------------------ steps
 
@@ -55,9 +55,9 @@ class Simulation:
         """Something happens to the servers, users do one thing or two, and all is looked at."""
         self._befall()
         if self._roll() < self.climate.parallel:
-            self.do_together([self._workload.next() for _ in range(2 + int(self._roll() * 2))])
+            self.do_together([self.workload.next() for _ in range(2 + int(self._roll() * 2))])
         else:
-            self.do_together([self._workload.next()])
+            self.do_together([self.workload.next()])
         self.world.scheduler.sleep(self._roll() * 600)
         self.check()
 
