@@ -20,8 +20,9 @@ from imgrepl.model.slots import SlotRange
 def read_moved(engine: Engine, place: Place) -> int:
     """Notes the highest revision of every moved object in a place; tells how many lead somewhere.
 
-    Manifests and packs were read before. One that cannot be read, or that leads to a pack which is
-    not there, meets no need: its revision is not used again. Rows that are as new stay as they are.
+    Versions, manifests and packs were read before. One that cannot be read, or that leads to a
+    pack which is not there, meets no need: its revision is not used again. Rows that are as new
+    stay as they are.
     """
     latest: dict[PackId, int] = {}
     for info in engine.stores.of(place).list(keys.MOVED_PREFIX):
@@ -33,12 +34,12 @@ def read_moved(engine: Engine, place: Place) -> int:
         newer = {
             p: r for p, r in latest.items() if _is_newer(moved.revision_of(tx, place.id, p), r)
         }
-        naming = contents.naming(tx, newer)
+        users = moved.users(tx, place.id, newer)
     wanted = sorted(newer.keys() & known.keys())
     with ThreadPoolExecutor(engine.options.heads_in_flight, "moved") as pool:
         bodies = pool.map(lambda pack_id: _read(engine, place, pack_id, newer[pack_id]), wanted)
         found = dict(zip(wanted, bodies, strict=True))
-    slots = _slots_named(engine, place, {p: naming[p] for p in wanted})
+    slots = _slots_named(engine, place, {p: set(users.get(p, ())) for p in wanted})
     for pack_id, body in found.items():
         _note(engine, place, pack_id, newer[pack_id], body, slots.get(pack_id, {}))
     return sum(body is not None for body in found.values())
