@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,9 +62,10 @@ def content_defined(average_bytes: int) -> Chunks:
 
     def chunks(path: Path) -> Iterator[memoryview]:
         disk = RawDisk(open_source(path))
-        for window in cut_windows(disk, cutter, WINDOW_BYTES):
-            for start, end in window.chunks:
-                yield window.data[start:end]
+        with ThreadPoolExecutor(1) as pool:
+            for window in cut_windows(disk, cutter, WINDOW_BYTES, pool):
+                for start, end in window.chunks:
+                    yield window.data[start:end]
         disk.close()
 
     return chunks

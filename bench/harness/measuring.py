@@ -54,7 +54,7 @@ def measure(command: Command) -> Cost:
                 stdout=stdout,
                 stderr=stderr,
                 cwd=command.folder,
-                env={**os.environ, **command.environment},
+                env={**_inherited(), **command.environment},
             )
         output = said.read_text(errors="replace")
         if status != 0:
@@ -68,6 +68,11 @@ def measure(command: Command) -> Cost:
         peak_bytes=int(peak_kib) << 10,
         output=output,
     )
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment, without what would make Python compile its modules in every run."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def median_of(costs: Sequence[Cost]) -> Cost:

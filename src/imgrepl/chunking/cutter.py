@@ -28,13 +28,16 @@ class Cuts(NamedTuple):
 
 
 class Cutter:
-    """Cuts windows of one disk, or of many: it keeps no state and serves any number of threads."""
+    """Cuts windows of one disk, or of many: it keeps no state and serves any number of threads.
+
+    `bytes_max` is the length of the longest chunk.
+    """
 
     def __init__(self, parameters: ChunkerParameters) -> None:
         self._seed = parameters.seed
         self._threshold = parameters.threshold
         self._skipped_bytes = (parameters.blocks_min - 1) * BLOCK_BYTES
-        self._bytes_max = parameters.bytes_max
+        self.bytes_max = parameters.bytes_max
 
     def cut(self, window: memoryview, *, final: bool) -> Cuts:
         """The chunks of `window`, which is whole blocks and begins where a chunk may begin.
@@ -57,7 +60,7 @@ class Cutter:
     ) -> None:
         """Cuts a run of non-zero blocks that ends at `end`."""
         while start < end:
-            stop = min(start + self._bytes_max, end)
+            stop = min(start + self.bytes_max, end)
             # the last block of what may be taken ends the chunk anyway: it is not hashed
             cut = self._first_cut(window, start, stop - BLOCK_BYTES) or stop
             chunks.append((start, cut))
@@ -68,10 +71,10 @@ class Cutter:
     ) -> int:
         """Cuts a run that may go on behind the window; gives where the undecided rest begins."""
         while start < end:
-            if end - start < self._bytes_max:
+            if end - start < self.bytes_max:
                 cut = self._first_cut(window, start, end)
             else:
-                stop = start + self._bytes_max
+                stop = start + self.bytes_max
                 cut = self._first_cut(window, start, stop - BLOCK_BYTES) or stop
             if cut is None:
                 return start

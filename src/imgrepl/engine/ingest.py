@@ -101,7 +101,7 @@ class Ingest:
         """
         builder = ManifestBuilder(disk.size_bytes)
         cutter = Cutter(self._domain.chunker)
-        windows = cut_windows(disk, cutter, self._options.window_bytes)
+        windows = cut_windows(disk, cutter, self._options.window_bytes, pool)
         read_bytes = 0
         for decided in self._decided(self._named(windows, pool), pool):
             self._pack(decided, builder)

@@ -14,8 +14,8 @@ def _workers_default() -> int:
 class EngineOptions:
     """Every bound the engine keeps, with what it costs.
 
-    Memory at the peak of an ingest: `window_bytes` x 2 x `windows_in_flight`, plus
-    `pack_bytes_target` x (`uploads_in_flight` + 1); of a replication `transfer_budget_bytes`, plus
+    Memory at the peak of an ingest: `window_bytes` x (2 x `windows_in_flight` + 3), plus
+    `pack_bytes_target` x (`uploads_in_flight` + 2); of a replication `transfer_budget_bytes`, plus
     `region_uploads` packs for each region that was detached; of a download `pack_bytes_target` x 2
     x `downloads_in_flight`.
     """

@@ -1,6 +1,8 @@
 """Stage 2, first half: a disk as windows that are read once, in order, and cut as they come."""
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +10,10 @@ import numpy as np
 from imgrepl.chunking.cutter import Cutter
 from imgrepl.disks.disk import Disk, Extent
 from imgrepl.model.chunker import SEGMENT_BYTES
-from imgrepl.model.manifest import BLOCK_BYTES
+from imgrepl.model.manifest import padded_bytes
+
+WINDOWS_READ_AHEAD = 2
+"""Windows that are being read while one is cut."""
 
 
 class CutWindow(NamedTuple):
@@ -30,27 +35,59 @@ def allocated_bytes(disk: Disk) -> int:
     return sum(extent.length for extent in disk.data_extents(0, disk.size_bytes))
 
 
-def cut_windows(disk: Disk, cutter: Cutter, window_bytes: int) -> Iterator[CutWindow]:
+def cut_windows(
+    disk: Disk, cutter: Cutter, window_bytes: int, pool: Executor
+) -> Iterator[CutWindow]:
     """Reads `disk` in windows of `window_bytes`, never its holes, and cuts them.
 
-    A chunk that a window leaves open is carried into the next one, if that is adjacent and in the
-    same segment. Raises what the reader raises; the cuts do not depend on `window_bytes`.
+    Reads the next windows in `pool` while one is cut. A chunk that a window leaves open is carried
+    into the next one, if that is adjacent and in the same segment. Raises what the reader raises;
+    the cuts do not depend on `window_bytes`.
     """
-    carry: memoryview | None = None
-    windows = _windows(disk, window_bytes)
+    carry = memoryview(b"")
+    windows = _read_ahead(disk, window_bytes, cutter.bytes_max, pool)
     current = next(windows, None)
     while current is not None:
         following = next(windows, None)
-        offset, extents = current
-        end = min(offset + window_bytes, _padded(disk.size_bytes))
-        carried = len(carry) if carry is not None else 0
-        data = _read(disk, offset, end, extents, carry)
-        final = end % SEGMENT_BYTES == 0 or following is None or following[0] != end
+        data = current.behind(carry)
+        last_of_segment = current.end % SEGMENT_BYTES == 0
+        final = last_of_segment or following is None or following.offset != current.end
         cuts = cutter.cut(data, final=final)
-        read_bytes = sum(extent.length for extent in extents)
-        yield CutWindow(offset - carried, data, cuts.chunks, cuts.occupied_bytes, read_bytes)
-        carry = data[cuts.consumed :] if cuts.consumed < len(data) else None
+        offset = current.offset - len(carry)
+        yield CutWindow(offset, data, cuts.chunks, cuts.occupied_bytes, current.read_bytes)
+        carry = data[cuts.consumed :]
         current = following
+
+
+class _ReadWindow(NamedTuple):
+    """A window that is being read. Its buffer begins with room for what is carried into it."""
+
+    offset: int
+    end: int
+    read_bytes: int
+    buffer: Future[memoryview]
+
+    def behind(self, carry: memoryview) -> memoryview:
+        """The window's bytes, once they are read, with the carried ones before them."""
+        buffer = self.buffer.result()
+        start = len(buffer) - (self.end - self.offset) - len(carry)
+        assert start >= 0, f"{len(carry)} bytes are carried, more than the longest chunk has"
+        buffer[start : start + len(carry)] = carry
+        return buffer[start:]
+
+
+def _read_ahead(
+    disk: Disk, window_bytes: int, carry_bytes_max: int, pool: Executor
+) -> Iterator[_ReadWindow]:
+    ahead: deque[_ReadWindow] = deque()
+    for offset, extents in _windows(disk, window_bytes):
+        end = min(offset + window_bytes, padded_bytes(disk.size_bytes))
+        buffer = pool.submit(_read, disk, offset, end, extents, carry_bytes_max)
+        read_bytes = sum(extent.length for extent in extents)
+        ahead.append(_ReadWindow(offset, end, read_bytes, buffer))
+        if len(ahead) > WINDOWS_READ_AHEAD:
+            yield ahead.popleft()
+    yield from ahead
 
 
 def _windows(disk: Disk, window_bytes: int) -> Iterator[tuple[int, list[Extent]]]:
@@ -71,22 +108,12 @@ def _windows(disk: Disk, window_bytes: int) -> Iterator[tuple[int, list[Extent]]
         yield start, extents
 
 
-def _padded(size_bytes: int) -> int:
-    return size_bytes + -size_bytes % BLOCK_BYTES
-
-
-def _read(
-    disk: Disk, offset: int, end: int, extents: list[Extent], carry: memoryview | None
-) -> memoryview:
-    """The carried bytes and the window behind them; what lies between extents is zero."""
-    carried = len(carry) if carry is not None else 0
+def _read(disk: Disk, offset: int, end: int, extents: list[Extent], room_before: int) -> memoryview:
+    """The window behind `room_before` bytes of anything; what lies between extents is zero."""
     whole = len(extents) == 1 and extents[0].length == end - offset
     make = np.empty if whole else np.zeros
-    array = make(carried + end - offset, np.uint8)
-    data = memoryview(array.data)
-    if carry is not None:
-        data[:carried] = carry
+    buffer = memoryview(make(room_before + end - offset, np.uint8).data)
     for extent in extents:
-        at = carried + extent.offset - offset
-        disk.read_into(extent.offset, data[at : at + extent.length])
-    return data
+        at = room_before + extent.offset - offset
+        disk.read_into(extent.offset, buffer[at : at + extent.length])
+    return buffer
