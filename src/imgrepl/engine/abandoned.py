@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from imgrepl.engine import records
+from imgrepl.engine import places, records
 from imgrepl.engine.context import Engine
 from imgrepl.engine.lease import Lease
 from imgrepl.engine.owner import is_alive
@@ -188,8 +188,9 @@ def _put_tombstone(engine: Engine, staged: ImageVersion) -> int | None:
 def _bury(engine: Engine, staged: ImageVersion) -> int:
     with engine.index.begin() as tx:
         revision = versions.next_revision(tx, staged.id)
-    entry = records.tombstone_of(staged, revision)
-    records.put(engine, records.record_place(engine, staged.location), entry)
+    place = records.record_place(engine, staged.location)
+    places.check_owner(engine.stores.of(place), place, engine.index.identity)
+    records.put(engine, place, records.tombstone_of(staged, revision))
     return revision
 
 
