@@ -39,6 +39,7 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "list versions": lambda tx: versions.list_of(tx, samples.DEFINITION),
     "completed regions": lambda tx: replicas.completed_regions(tx, samples.DEFINITION),
     "replicas": lambda tx: replicas.of_version(tx, VERSION),
+    "replicas of a definition": lambda tx: replicas.of_definition(tx, samples.DEFINITION),
     "lost packs": lambda tx: versions.lost_packs(tx, VERSION),
     "set a replica": lambda tx: replicas.set_state(
         tx, VERSION, "eastus", 0, state=ReplicaState.COMPLETED

@@ -194,6 +194,24 @@ def test_replicas_come_in_the_order_of_the_target_regions(index: GalleryIndex) -
     assert found == [("westeurope", 0), ("westeurope", 1), ("eastus", 0), ("asia", 0)]
 
 
+def test_the_replicas_of_a_definition_are_those_of_each_of_its_versions(
+    index: GalleryIndex,
+) -> None:
+    with index.begin() as tx:
+        samples.hierarchy(tx)
+        samples.published(tx, "1.0.0", "c", regions_of=("westeurope", "eastus"))
+        replicas.plan(tx, VERSION, [_replica("asia"), _replica("westeurope", 1)])
+        samples.published(tx, "2.0.0", "d", regions_of=("eastus",))
+        definitions.create(tx, samples.definition("other"))
+        other = samples.version("3.0.0", samples.GALLERY.definition("other"))
+        versions.stage(tx, other, None)
+        replicas.plan(tx, other.id, [_replica()])
+        found = replicas.of_definition(tx, samples.DEFINITION)
+        named = [samples.DEFINITION.version(name) for name in found]
+        assert found == {each.version: replicas.of_version(tx, each) for each in named}
+    assert {str(name) for name in found} == {"1.0.0", "2.0.0"}
+
+
 def test_a_region_serves_as_soon_as_one_replica_is_complete(index: GalleryIndex) -> None:
     with index.begin() as tx:
         samples.hierarchy(tx)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import erasing, following, record_spreading, targets, versions
+from imgrepl.actions import erasing, following, record_spreading, versions
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.engine.stopping import check_stop
@@ -13,7 +13,7 @@ from imgrepl.gallery import activity, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import etags, soft_deletion
 from imgrepl.model.gallery import DefinitionId, Gallery, ImageVersion, VersionId
-from imgrepl.model.replica import ReplicaState
+from imgrepl.model.replica import ReplicaState, replicas_of
 from imgrepl.model.waiting import WAIT_FOR_ALL, WaitFor
 
 
@@ -44,8 +44,9 @@ def put_in(
 def list_of(ctx: Context, definition: DefinitionId) -> list[VersionView]:
     """A definition's versions that lie in the bin, newest first. Raises `NotFound`."""
     with ctx.index.read() as tx:
+        standing = replicas.of_definition(tx, definition)
         return [
-            VersionView(version=version, replicas=tuple(replicas.of_version(tx, version.id)))
+            VersionView(version=version, replicas=tuple(standing.get(version.id.version, ())))
             for version in reversed(rows.list_of(tx, definition))
             if version.deletion is not None
         ]
@@ -72,7 +73,7 @@ def undelete(
             there = tuple(replicas.of_version(tx, version_id))
             return VersionView(version=version, replicas=there)
         restored = soft_deletion.taken_out(version, ctx.clock.now())
-        wanted = targets.replicas_of(restored.target_regions)
+        wanted = replicas_of(restored.target_regions)
         if dry_run:
             return VersionView(version=restored, replicas=tuple(wanted), planned=True)
         restored = replace(restored, revision=rows.next_revision(tx, version_id))

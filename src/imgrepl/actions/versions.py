@@ -68,8 +68,9 @@ def show(
 def list_of(ctx: Context, definition: DefinitionId) -> list[VersionView]:
     """A definition's versions but those in the bin, newest first. Raises `NotFound`."""
     with ctx.index.read() as tx:
+        standing = replicas.of_definition(tx, definition)
         return [
-            VersionView(version=version, replicas=tuple(replicas.of_version(tx, version.id)))
+            VersionView(version=version, replicas=tuple(standing.get(version.id.version, ())))
             for version in reversed(rows.list_of(tx, definition))
             if version.deletion is None
         ]

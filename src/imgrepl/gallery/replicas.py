@@ -47,18 +47,36 @@ def of_version(tx: Connection, version: VersionId) -> list[Replica]:
     Those of a region that is no target any more come last. Raises `NotFound`.
     """
     number = lookups.version_number(tx, version)
+    chosen = _in_order().where(replicas.c.version_id == number)
+    return [_replica_of(row) for row in tx.execute(chosen)]
+
+
+def of_definition(tx: Connection, definition: DefinitionId) -> dict[VersionName, list[Replica]]:
+    """The replicas of each version that has any, as `of_version` gives them. Raises `NotFound`."""
+    number = lookups.definition_number(tx, definition)
+    chosen = (
+        _in_order()
+        .join(versions, versions.c.id == replicas.c.version_id)
+        .add_columns(versions.c.major, versions.c.minor, versions.c.patch)
+        .where(versions.c.definition_id == number)
+    )
+    found: defaultdict[VersionName, list[Replica]] = defaultdict(list)
+    for row in tx.execute(chosen):
+        found[VersionName(row.major, row.minor, row.patch)].append(_replica_of(row))
+    return dict(found)
+
+
+def _in_order() -> sa.Select[Any]:
     same_region = sa.and_(
         version_targets.c.version_id == replicas.c.version_id,
         version_targets.c.region == replicas.c.region,
     )
     last = sa.func.coalesce(version_targets.c.position, 1 << 30)
-    chosen = (
+    return (
         sa.select(replicas)
         .outerjoin(version_targets, same_region)
-        .where(replicas.c.version_id == number)
         .order_by(last, replicas.c.region, replicas.c.number)
     )
-    return [_replica_of(row) for row in tx.execute(chosen)]
 
 
 def set_state(  # noqa: PLR0913 - one keyword per column
