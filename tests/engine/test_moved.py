@@ -6,19 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from engine.collecting_kit import open_operation
 from engine.pieced import PER_PACK, PIECE_BYTES, publish
 from engine.world import OPTIONS, World, open_world
 from imgrepl.actions import verifying
 from imgrepl.actions.version_requests import TargetRequest
 from imgrepl.engine.exporter import read_manifest
+from imgrepl.engine.footers import read_footer
+from imgrepl.engine.frame_mover import FrameMover
 from imgrepl.engine.replicator import RegionPart, plan_version
 from imgrepl.gallery import packs, unneeded, versions
 from imgrepl.layout import keys
 from imgrepl.layout.moved import Moved, decode_moved
 from imgrepl.model.ids import PackId
-from imgrepl.model.plan import ReplicationPlan
+from imgrepl.model.plan import FramesMove, Lead, PackFrames, PartialNeed, ReplicationPlan
 from imgrepl.model.region import Place, StorageAccountType
 from imgrepl.model.replica import Replica
+from imgrepl.model.slots import SlotRange
 from imgrepl.testing.faulty import Fault, FaultKind
 
 LATE = "westeurope"
@@ -228,6 +232,24 @@ def test_a_version_can_be_published_where_its_packs_are_through_others(world: Wo
     disk = publish(world, "3.0.0", [0, 20], LATE)
     assert sent.pieces < 0.1
     assert world.download("3.0.0", region=LATE) == disk
+
+
+def test_frames_that_are_all_of_a_pack_make_that_pack(world: World) -> None:
+    publish(world, "1.0.0", [0])
+    home, late, pack_id = world.place(), world.place(LATE), pack_with(world, 0)
+    with world.index.read() as tx:
+        content_ids = versions.get(tx, world.id("1.0.0")).content_ids
+        pack_bytes = packs.present_in(tx, home.id, [pack_id])[pack_id].pack_bytes
+    footer = read_footer(world.store(), keys.pack_key(pack_id, 0), pack_id, pack_bytes)
+    every = (SlotRange(0, footer.slots),)
+    need = PartialNeed(every, every, int(footer.stored_bytes.sum()), (home.id,))
+    frames = PackFrames(pack_id, pack_bytes, need, home.id)
+    move = FramesMove(frames=(frames,), pack_bytes=pack_bytes, leads=(Lead(late.id, ()),))
+    holder = open_operation(world)
+    mover = FrameMover(world.engine, holder, {late.id: late}, content_ids)
+    mover.deliver(LATE, move, mover.read(move))
+    assert world.pack_ids(LATE) == {pack_id}
+    assert moved_in(world) == []
 
 
 def test_who_finds_a_revision_of_somebody_else_goes_on_from_it(roomy: World) -> None:

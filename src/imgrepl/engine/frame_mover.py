@@ -141,6 +141,8 @@ class FrameMover:
                 assert new_pack is not None, "what is lacking was packed"
                 runs.append(MovedRun(lacking.first_slot, lacking.slots, new_pack, slot))
                 slot += lacking.slots
+            if new_pack == frames.pack_id:
+                continue  # its frames were all of them: the pack itself is there now
             users = self._named.get(frames.pack_id, {})
             change = Change(
                 pack_id=frames.pack_id,
