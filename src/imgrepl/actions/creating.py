@@ -33,6 +33,7 @@ from imgrepl.model.ids import IncarnationId, OperationId
 from imgrepl.model.operation import OperationKind
 from imgrepl.model.references import parse_version_reference
 from imgrepl.model.region import StorageAccountType, normal_region_name
+from imgrepl.model.replica import replicas_of
 from imgrepl.model.waiting import WAIT_FOR_ALL, Milestone, WaitFor
 
 
@@ -52,6 +53,8 @@ def create(
     image, `NotFound`, and what the stores raise while the content is not yet committed. A region
     that fails is no error here: its replicas say so.
     """
+    if not (dry_run or estimate):
+        publishing.settle_ended(ctx, request.id)
     disks = _disks(request)
     with ctx.index.read() as tx:
         wanted = _wanted(ctx, tx, request, disks)
@@ -186,7 +189,7 @@ def _stage(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -> 
             request=publishing.request_json(wanted.id, disks),
         )
         rows.stage(tx, wanted, operation_id)
-        replicas.plan(tx, wanted.id, targets.replicas_of(wanted.target_regions))
+        replicas.plan(tx, wanted.id, replicas_of(wanted.target_regions))
     return operation_id
 
 
