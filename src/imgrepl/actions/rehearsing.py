@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from imgrepl.actions import disk_sources, publishing, targets
+from imgrepl.actions import disk_sources, publishing
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest
 from imgrepl.actions.version_requests import VersionView
@@ -15,6 +15,7 @@ from imgrepl.gallery import places
 from imgrepl.model.gallery import ImageVersion
 from imgrepl.model.ids import ContentId, PackId
 from imgrepl.model.region import Place, StorageAccountType, roles_of
+from imgrepl.model.replica import replicas_of
 from imgrepl.model.transfer import RegionTransfer, Transfer
 
 
@@ -117,7 +118,7 @@ def _planned(version: ImageVersion, counts: IngestCounts, packs: dict[PackId, in
     )
     return VersionView(
         version=version,
-        replicas=tuple(targets.replicas_of(version.target_regions)),
+        replicas=tuple(replicas_of(version.target_regions)),
         transfer=transfer,
         planned=True,
     )

@@ -11,7 +11,6 @@ from imgrepl.errors import Invalid
 from imgrepl.gallery import regions
 from imgrepl.model.gallery import TargetRegion
 from imgrepl.model.region import Region, StorageAccountType, normal_region_name
-from imgrepl.model.replica import Replica
 from imgrepl.model.waiting import WaitFor
 
 
@@ -105,16 +104,3 @@ def check_offered(region: Region, kind: StorageAccountType) -> None:
             target=region.name,
             hint=f"`imgrepl region update {region.name}` takes --zone and --premium",
         )
-
-
-def replicas_of(targets: Iterable[TargetRegion]) -> list[Replica]:
-    """The replicas that make the targets true, none of them there yet."""
-    return [
-        Replica(
-            region=target.name,
-            number=number,
-            storage_account_type=target.storage_account_type,
-        )
-        for target in targets
-        for number in range(target.replica_count)
-    ]

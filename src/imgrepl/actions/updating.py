@@ -14,7 +14,7 @@ from imgrepl.gallery import versions as rows
 from imgrepl.model import etags, rules, soft_deletion
 from imgrepl.model.gallery import ImageVersion, SafetyProfile, TargetRegion, VersionId
 from imgrepl.model.region import normal_region_name
-from imgrepl.model.replica import ReplicaState
+from imgrepl.model.replica import ReplicaState, replicas_of
 from imgrepl.model.waiting import WAIT_FOR_ALL, WaitFor
 
 
@@ -76,7 +76,7 @@ def _plan(
         packs = len(contents.packs_of(tx, version.content_ids))
     return VersionView(
         version=changed,
-        replicas=tuple(targets.replicas_of(changed.target_regions)),
+        replicas=tuple(replicas_of(changed.target_regions)),
         planned=True,
         cost=cost_changes.of_update(ctx, version, changed, packs),
     )
@@ -208,8 +208,8 @@ def _move_replicas(tx: Connection, before: ImageVersion, after: ImageVersion) ->
         keep = wanted.get(target.name, 0)
         if keep < target.replica_count:
             replicas.drop(tx, before.id, target.name, keep)
-    replicas.plan(tx, after.id, targets.replicas_of(after.target_regions))
-    if targets.replicas_of(before.target_regions) == targets.replicas_of(after.target_regions):
+    replicas.plan(tx, after.id, replicas_of(after.target_regions))
+    if replicas_of(before.target_regions) == replicas_of(after.target_regions):
         return False
     return any(
         replica.state is not ReplicaState.COMPLETED for replica in replicas.of_version(tx, after.id)
