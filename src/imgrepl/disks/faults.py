@@ -3,6 +3,8 @@
 from imgrepl.disks.disk import ByteSource, Problem, Severity
 from imgrepl.errors import Invalid
 
+_AGAIN = "the image is damaged or was cut short on its way: fetch or export it again"
+
 
 def refusal(
     source: ByteSource,
@@ -12,7 +14,7 @@ def refusal(
     offset: int,
     value: object,
     limit: str,
-    hint: str | None = None,
+    hint: str = _AGAIN,
 ) -> Invalid:
     """An `Invalid` that names the field, its place in the file, its value and the rule for it."""
     return Invalid(
