@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -10,6 +11,7 @@ from alembic.migration import MigrationContext
 
 from gallery import samples
 from imgrepl.clock import SystemClock
+from imgrepl.errors import NotFound
 from imgrepl.gallery import galleries, identity, upgrade
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.gallery.schema import metadata
@@ -66,3 +68,24 @@ def test_an_index_of_the_first_schema_is_migrated_and_keeps_what_it_holds(tmp_pa
         (kept,) = galleries.list_all(tx)
         assert (kept.id, kept.soft_delete_grace_days) == (samples.gallery().id, 0)
     index.close()
+
+
+def test_an_upgrade_tells_from_where_to_where_and_keeps_a_copy_of_the_file(tmp_path: Path) -> None:
+    first, last = upgrade.REVISIONS[0], upgrade.REVISIONS[-1]
+    url = _index_of_revision(tmp_path / "old.db", first)
+    done = GalleryIndex.upgrade(url, clock=SystemClock())
+    assert (done.before, done.after) == (first, last)
+    assert done.backup == str(tmp_path / f"old.{first}.bak")
+    copy = sa.create_engine(f"sqlite:///{done.backup}")
+    with copy.connect() as tx:
+        assert upgrade.revision_of(tx) == first
+        assert tx.execute(sa.text("SELECT name FROM galleries")).all() == [("golden",)]
+    copy.dispose()
+    again = GalleryIndex.upgrade(url, clock=SystemClock())
+    assert (again.before, again.after, again.backup) == (last, last, None)
+
+
+def test_an_upgrade_makes_no_index_where_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        GalleryIndex.upgrade(f"sqlite:///{tmp_path / 'none.db'}", clock=SystemClock())
+    assert not (tmp_path / "none.db").exists()
