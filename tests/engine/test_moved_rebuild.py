@@ -47,7 +47,7 @@ def lacking(world: World, name: str = "2.0.0") -> set[PackId]:
 def test_what_was_lost_is_there_again_and_once_more_changes_nothing(
     world: World, disk: bytes
 ) -> None:
-    publish(world, "3.0.0", [5, 1], "eastus", LATE)
+    publish(world, "3.0.0", [5, 21], "eastus", LATE)
     before = rows(world)
     assert all(before)
     forget(world)
@@ -71,6 +71,16 @@ def test_a_new_index_over_the_same_buckets_serves_and_proves_it(
         new.store("eastus").inner.delete(new.keys("packs/"))
         assert new.download("2.0.0", region=LATE) == disk
         assert not [text for text in new.notices if "could not be read" in text]
+
+
+def test_a_pack_that_came_whole_since_needs_no_others(world: World, disk: bytes) -> None:
+    publish(world, "3.0.0", [1, 2, 3], "eastus", LATE)
+    before = rows(world)
+    assert len(before[2]) > len(before[1]), "one of the packs leads nowhere any more"
+    forget(world)
+    read_moved(world.engine, world.place(LATE))
+    assert rows(world) == before
+    assert world.download("2.0.0", region=LATE) == disk
 
 
 def test_every_place_is_read_for_itself(world: World, disk: bytes) -> None:
