@@ -3,6 +3,7 @@
 from imgrepl.actions.context import Context
 from imgrepl.errors import Invalid
 from imgrepl.gallery import activity, operations
+from imgrepl.model.gallery import VersionId
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import Operation, OperationKind
 from imgrepl.model.references import version_id_of_json
@@ -27,16 +28,26 @@ def cancel(ctx: Context, operation_id: OperationId) -> Operation:
 
     What is durable stays. Raises `NotFound` (`OperationNotFound`); `Conflict` (`OperationEnded`).
     """
+    from imgrepl.actions import publishing
+
     with ctx.index.begin() as tx:
         operation = operations.request_cancel(tx, operation_id)
         detail = {"operation": operation_id, "state": operation.state}
         activity.log(tx, "operation.cancel", operation.target, "Succeeded", detail, ctx.principal)
-    version = operation.request.get("version")
-    if operation.state.ended and operation.kind is OperationKind.PUBLISH and version is not None:
-        from imgrepl.actions import publishing
-
-        publishing.withdraw(ctx, version_id_of_json(version))
+        version_id = _published(operation)
+        if operation.state.ended and version_id is not None:
+            publishing.let_go(tx, version_id)
+    if operation.state.ended and version_id is not None:
+        publishing.withdraw(ctx, version_id)
     return operation
+
+
+def _published(operation: Operation) -> VersionId | None:
+    """The version that an operation publishes."""
+    version = operation.request.get("version")
+    if operation.kind is not OperationKind.PUBLISH or version is None:
+        return None
+    return version_id_of_json(version)
 
 
 def run(ctx: Context, operation_id: OperationId) -> Operation:

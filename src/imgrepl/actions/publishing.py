@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from imgrepl.actions import disk_sources
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import DiskRequest
@@ -207,10 +209,7 @@ def _end(
 ) -> None:
     with ctx.index.begin() as tx:
         operations.finish(tx, lease.operation.id, lease.fence, state, None, error)
-        version = versions.find(tx, version_id)
-        if version is not None and version.committed:
-            versions.set_state(tx, version_id, ProvisioningState.FAILED)
-            versions.set_operation(tx, version_id, None)
+        let_go(tx, version_id)
         activity.log(
             tx,
             action="image-version.publish",
@@ -220,6 +219,14 @@ def _end(
             principal=ctx.principal,
         )
     withdraw(ctx, version_id)
+
+
+def let_go(tx: Connection, version_id: VersionId) -> None:
+    """Its publication has ended early: a committed version is free for the next operation."""
+    version = versions.find(tx, version_id)
+    if version is not None and version.committed:
+        versions.set_state(tx, version_id, ProvisioningState.FAILED)
+        versions.set_operation(tx, version_id, None)
 
 
 def settle_ended(ctx: Context, version_id: VersionId) -> None:
