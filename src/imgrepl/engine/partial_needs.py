@@ -13,11 +13,11 @@ from imgrepl.engine.pack_reading import pack_key_in, set_damaged
 from imgrepl.errors import Corrupt, NotFound, Unavailable
 from imgrepl.gallery import contents, packs
 from imgrepl.gallery import places as place_rows
-from imgrepl.layout.pack import PackFooter
+from imgrepl.layout.pack import HEADER_BYTES, PackFooter, footer_bytes
 from imgrepl.model.ids import ContentId, PackId, PlaceId
 from imgrepl.model.plan import PartialNeed
 from imgrepl.model.region import Place
-from imgrepl.model.slots import SlotRange, union, without
+from imgrepl.model.slots import SlotRange, count, union, without
 
 _Slots = tuple[SlotRange, ...]
 
@@ -112,12 +112,17 @@ def _need(engine: Engine, candidate: Candidate, named: _Named, below: float) -> 
         if everything is None:
             return None
         all_bytes, frame_bytes = _bytes_of(engine, candidate, everything, lacking)
-        if all_bytes >= below * candidate.pack_bytes:
+        if _packed_bytes(all_bytes, everything) >= below * candidate.pack_bytes:
             return None
     else:
         frame_bytes = sum(candidate.uses[content_id] for content_id in candidate.wanted)
     sources = tuple(place.id for place in candidate.whole or candidate.through)
     return PartialNeed(needed, lacking, frame_bytes, sources) if sources else None
+
+
+def _packed_bytes(frame_bytes: int, slots: _Slots) -> int:
+    """Length of a pack of these frames. Of a short pack most is header and footer."""
+    return HEADER_BYTES + frame_bytes + footer_bytes(count(slots))
 
 
 def _slots_here(engine: Engine, candidate: Candidate) -> _Slots:
