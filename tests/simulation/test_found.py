@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from imgrepl.actions.version_requests import TargetRequest
+from imgrepl.gallery import replicas
 from imgrepl.model.gallery import VersionName
+from imgrepl.model.replica import RegionStatus, ReplicaState, region_statuses
+from imgrepl.testing.faulty import Crashed
 from imgrepl.testing.simulation.climate import Climate
 from imgrepl.testing.simulation.network import Weather
 from imgrepl.testing.simulation.simulation import Simulation, opened
@@ -23,6 +26,12 @@ def publish(
     return simulation.workload.publish_of(version_id, tuple(disks), targets)
 
 
+def statuses(simulation: Simulation, name: str) -> tuple[RegionStatus, ...]:
+    version_id = DEFINITIONS[0].version(VersionName.parse(name))
+    with simulation.world.eye.read() as tx:
+        return region_statuses(replicas.of_version(tx, version_id))
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_content_that_two_homes_get_at_once_has_one_manifest(seed: int) -> None:
     """Each wrote its own, under the same generation; the packs of one were named by nobody."""
@@ -32,4 +41,29 @@ def test_a_content_that_two_homes_get_at_once_has_one_manifest(seed: int) -> Non
         second = publish(simulation, "1.0.1", ["sector"], ["westeurope", "southeastasia"])
         assert simulation.do_together([first, second]) == [None, None]
         simulation.check()
+        simulation.settle()
+
+
+def test_a_disk_of_one_chunk_goes_to_another_region_and_survives_compaction() -> None:
+    """Most of its pack is header and footer: its one frame was taken for less than half of it."""
+    with opened(1, CALM) as simulation:
+        first = publish(simulation, "1.0.0", ["sector"], ["eastus", "westeurope"])
+        assert simulation.do_together([first]) == [None]
+        states = {status.region: status.state for status in statuses(simulation, "1.0.0")}
+        assert set(states.values()) == {ReplicaState.COMPLETED}
+        simulation.settle()
+
+
+@pytest.mark.parametrize("crash_in", [40, 60, 80, 100])
+def test_a_version_whose_operation_was_canceled_after_its_process_died_can_be_completed(
+    crash_in: int,
+) -> None:
+    """It went on belonging to the operation that had ended, and nothing could be done with it."""
+    with opened(1, CALM) as simulation:
+        deed = publish(simulation, "1.0.0", ["odd"], ["eastus", "westeurope", "southeastasia"])
+        assert isinstance(simulation.do(deed, crash_in=crash_in), Crashed)
+        assert simulation.do(simulation.workload.cancel()) is None
+        simulation.check()
+        assert simulation.do(deed) is None
+        assert {one.state for one in statuses(simulation, "1.0.0")} == {ReplicaState.COMPLETED}
         simulation.settle()

@@ -4,7 +4,7 @@ Each check looks behind the engine's back, at the objects and rows as they are, 
 for everything that it finds wrong. `docs/guarantees.md` says which promise each one holds.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from imgrepl.gallery import contents, operations, packs, places, replicas, versi
 from imgrepl.gallery.packs import GONE, PRESENT, PlacePack
 from imgrepl.gallery.schema import LIVE_PACK_STATES, place_packs
 from imgrepl.layout import keys
+from imgrepl.layout.moved import decode_moved
 from imgrepl.layout.records import Record, RecordKind, decode_record
 from imgrepl.model.gallery import ImageVersion, ProvisioningState
 from imgrepl.model.ids import ContentId, PackId, PlaceId
@@ -77,8 +78,14 @@ class Look:
 
     def completed(self, version: ImageVersion) -> Iterator[Place]:
         """Every place of every replica that is complete: one each, or one in each zone."""
+        yield from self.standing_in(version, (ReplicaState.COMPLETED,))
+
+    def standing_in(
+        self, version: ImageVersion, states: Container[ReplicaState] = tuple(ReplicaState)
+    ) -> Iterator[Place]:
+        """Every place of every replica in these states."""
         for replica in self.replicas[version.id]:
-            if replica.state is ReplicaState.COMPLETED:
+            if replica.state in states:
                 roles = roles_of(replica.storage_account_type)
                 for place in self.places.values():
                     where = (place.region, place.number)
@@ -251,14 +258,11 @@ def _newest_record(look: Look, version: ImageVersion) -> Record | None:
     return max(found, key=lambda record: record.revision, default=None)
 
 
-def an_operation_ends_with_its_pins(look: Look) -> Iterator[str]:
-    """What has ended holds no version, and no staged version is nobody's."""
-    for version in [*look.committed, *look.staged]:
+def a_committed_version_is_nobodys_once_its_operation_has_ended(look: Look) -> Iterator[str]:
+    """So that the next operation can take it up. A staged one waits for its withdrawal."""
+    for version in look.committed:
         operation_id = versions.operation_of(look.tx, version.id)
-        if operation_id is None:
-            if not version.committed:
-                yield f"{version.id} is staged and no operation is publishing it"
-        elif operations.get(look.tx, operation_id).state.ended:
+        if operation_id is not None and operations.get(look.tx, operation_id).state.ended:
             yield f"{version.id} belongs to operation {operation_id}, which has ended"
 
 
@@ -271,7 +275,7 @@ CHECKS: tuple[Check, ...] = (
     an_object_has_its_row,
     the_home_record_says_what_the_index_says,
     no_record_speaks_of_what_was_never_committed,
-    an_operation_ends_with_its_pins,
+    a_committed_version_is_nobodys_once_its_operation_has_ended,
 )
 """Hold after every step, crashed or not."""
 
@@ -281,30 +285,40 @@ def faults(look: Look, checks: tuple[Check, ...] = CHECKS) -> list[str]:
     return [f"{check.__name__}: {fault}" for check in checks for fault in check(look)]
 
 
+def nothing_unneeded_is_left(look: Look) -> Iterator[str]:
+    """After a collection in calm weather: every present pack is needed where it lies."""
+    for place in look.places.values():
+        objects = look.in_place(place)
+        needed: set[PackId] = set()
+        for version in look.committed:
+            if any(place == one for one in look.standing_in(version)):
+                needed |= look.named[version.id].keys()
+        for pack_id in list(needed):
+            for name in beginning(objects, keys.moved_prefix(pack_id)):
+                needed |= {run.pack_id for run in decode_moved(objects[name], pack_id).runs}
+        for key, row in look.rows[place.id].items():
+            if row.state in LIVE_PACK_STATES and key.pack_id not in needed:
+                yield f"{place.name} still has {keys.pack_key(*key)}, {row.state}"
+
+
 def usage_equals_the_bytes(
     look: Look, report: UsageReport, occupied_bytes: Mapping[ContentId, int]
 ) -> Iterator[str]:
-    """What is billed is occupied bytes times complete replicas; what is stored lies in buckets."""
-    billed = 0
-    stored: dict[tuple[str, PackId], int] = {}
-    for version in look.committed:
-        standing = look.replicas[version.id]
-        done = [replica for replica in standing if replica.state is ReplicaState.COMPLETED]
-        billed += len(done) * sum(occupied_bytes[content] for content in version.content_ids)
-        for region in {replica.region for replica in standing}:
-            for pack_id in look.named[version.id]:
-                stored[region, pack_id] = _held_bytes(look, region, pack_id)
-    if report.total.billed_bytes != billed:
-        yield f"{report.total.billed_bytes} bytes are billed where {billed} are occupied"
-    if report.total.stored_bytes != sum(stored.values()):
-        yield f"{report.total.stored_bytes} bytes count as stored; {sum(stored.values())} are"
-
-
-def _held_bytes(look: Look, region: str, pack_id: PackId) -> int:
-    return sum(
+    """After a collection: what is billed is occupied, what counts as stored lies there."""
+    billed = sum(
+        occupied_bytes[content_id]
+        for version in look.committed
+        for replica in look.replicas[version.id]
+        for content_id in version.content_ids
+        if replica.state is ReplicaState.COMPLETED
+    )
+    stored = sum(
         len(look.in_place(place).get(keys.pack_key(*key), b""))
         for place in look.places.values()
-        if place.region == region
         for key, row in look.rows[place.id].items()
-        if key.pack_id == pack_id and row.state is PRESENT
+        if row.state is PRESENT
     )
+    if report.total.billed_bytes != billed:
+        yield f"{report.total.billed_bytes} bytes are billed where {billed} are occupied"
+    if report.total.stored_bytes != stored:
+        yield f"{report.total.stored_bytes} bytes count as stored where {stored} are"

@@ -222,13 +222,18 @@ class Scheduler:
 
     def _switch(self, task: Task) -> None:
         """Hands on; returns when it is `task`'s turn again."""
+        self._live(task)
         self._hand_on(task)
-        if task.is_dead or (self._closed and task is not self._main):
-            task.ready, task.wake_at = True, None
-            raise Crashed(f"{task.name} after the crash")
+        self._live(task)
         if task is self._main and self._fatal is not None:
             fatal, self._fatal = self._fatal, None
             raise fatal
+
+    def _live(self, task: Task) -> None:
+        """The dead wait for nothing. Raises `Crashed`."""
+        if task.is_dead or (self._closed and task is not self._main):
+            task.ready, task.wake_at = True, None
+            raise Crashed(f"{task.name} after the crash")
 
     def _hand_on(self, task: Task) -> None:
         following = self._next()

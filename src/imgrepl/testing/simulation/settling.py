@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from imgrepl.actions import following, operations, usage, verifying
+from imgrepl.actions import collecting, following, index, operations, usage, verifying
 from imgrepl.actions import version_deleting as deleting
 from imgrepl.actions.context import Context
 from imgrepl.errors import ImgreplError
@@ -12,7 +12,7 @@ from imgrepl.gallery import versions as rows
 from imgrepl.model.gallery import ImageVersion, ProvisioningState
 from imgrepl.model.operation import OperationKind
 from imgrepl.model.replica import ReplicaState
-from imgrepl.testing.invariants import Violation, usage_equals_the_bytes
+from imgrepl.testing.invariants import Violation, nothing_unneeded_is_left, usage_equals_the_bytes
 from imgrepl.testing.simulation.checking import Checker
 from imgrepl.testing.simulation.shelf import occupied_bytes
 from imgrepl.testing.simulation.workload import Workload
@@ -57,6 +57,7 @@ class Settler:
             self.repair_all,
             self.complete_all,
             self.look_at_all,
+            self.collect_all,
         ):
             self._tell(f"settling: {stage.__name__}")
             self._in_a_process(stage)
@@ -123,7 +124,9 @@ class Settler:
         self.complete_what_can_be(ctx)
         for version in self._versions(ctx):
             if not self._beyond and not self._is_complete(ctx, version):
-                raise Violation(f"{version.id} does not become complete")
+                with ctx.index.read() as tx:
+                    left = [r for r in replicas.of_version(tx, version.id) if r.detail]
+                raise Violation(f"{version.id} does not become complete: {left}")
 
     def look_at_all(self, ctx: Context) -> None:
         """Verifies everything deeply and downloads it, from the region that got it last."""
@@ -136,6 +139,18 @@ class Settler:
                 raise Violation(f"{version.id} is not healthy after its repair: {report}")
             last = version.target_regions[-1].name
             self._workload.check_download(ctx, version.id, last)
+
+    def collect_all(self, ctx: Context) -> None:
+        """Collects and compacts, twice; then nothing is left that nothing needs."""
+        for _ in range(2):
+            report = collecting.collect(ctx, dry_run=False, compacts=True)
+            if report.error is not None:
+                raise Violation(f"collecting: {report.error}")
+        with self._eye.read() as tx:
+            found = list(nothing_unneeded_is_left(self._checker.look(tx)))
+        missing = None if self._beyond else index.check(ctx).error
+        if found or missing is not None:
+            raise Violation("\n".join([*found, f"index check: {missing}"]))
 
     def check_usage(self) -> None:
         """What is billed and stored, against the bytes themselves."""

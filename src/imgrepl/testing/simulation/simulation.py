@@ -74,6 +74,19 @@ class Simulation:
         if found:
             raise Violation("\n".join(found))
 
+    def do(self, deed: Deed, *, crash_in: int | None = None) -> BaseException | None:
+        """One user does this, in a process that dies after so many steps; gives how it ended."""
+        deed.asked(self.promises)
+        running = self._process("here")
+        running.process.crash_in, running.process.freeze_in = crash_in, None
+        self.tell(f"{running.process.name}: {deed.what}; crash in {crash_in}")
+        error = self.world.begin(running, deed.act).wait()
+        self._note(deed, error)
+        if error is None:
+            deed.answered(self.promises)
+        self._keep_or_stop(running, error)
+        return error
+
     def do_together(self, deeds: list[Deed]) -> list[BaseException | None]:
         """Users do these things at once, each in a process of its own; gives how each ended."""
         for deed in deeds:

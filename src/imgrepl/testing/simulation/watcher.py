@@ -122,7 +122,7 @@ class WriteOrderWatcher:
         mine = [row for row in rows if row.generation == key.generation]
         if [row.state for row in mine] != [DELETING]:
             self._note("F-8", f"{url}/{keys.pack_key(*key)} goes without having entered deletion")
-        whole = any(row.state == PRESENT for row in rows)
+        whole = any(row.state == PRESENT for row in rows) or self._is_moved(url, key.pack_id)
         needs = None if whole else self._who_needs(place, key.pack_id)
         if needs is not None:
             self._note("F-17", f"{url}/{keys.pack_key(*key)} goes, and {needs} needs it")
@@ -160,11 +160,13 @@ class WriteOrderWatcher:
     def _has_pack(self, url: str, pack_id: PackId) -> bool:
         store = self._network.servers[url].store
         prefix = keys.pack_prefix(pack_id)
-        if any(True for _ in store.list(prefix)) or any(
-            True for _ in store.list(keys.moved_prefix(pack_id))
-        ):
+        if any(True for _ in store.list(prefix)) or self._is_moved(url, pack_id):
             return True
         return any(at == url and key.startswith(prefix) for at, key in self.injured)
+
+    def _is_moved(self, url: str, pack_id: PackId) -> bool:
+        listed = self._network.servers[url].store.list(keys.moved_prefix(pack_id))
+        return any(True for _ in listed)
 
     def _manifests(self, url: str, content_id: ContentId) -> list[tuple[str, bytes]]:
         store = self._network.servers[url].store

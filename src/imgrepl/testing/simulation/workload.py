@@ -4,7 +4,15 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from imgrepl.actions import creating, downloads, following, operations, updating, verifying
+from imgrepl.actions import (
+    collecting,
+    creating,
+    downloads,
+    following,
+    operations,
+    updating,
+    verifying,
+)
 from imgrepl.actions import version_deleting as deleting
 from imgrepl.actions.context import Context
 from imgrepl.actions.downloads import DownloadRequest
@@ -66,6 +74,7 @@ class Workload:
             (8, self.download),
             (3, self.checksum),
             (3, self.cancel),
+            (8, self.collect),
         )
 
     def next(self) -> Deed:
@@ -103,7 +112,7 @@ class Workload:
             target_regions=targets,
             create_parents=True,
         )
-        return self._publishing(request, disks, f"publish {version_id} {disks} to {targets}")
+        return self._publishing(request, disks, f"publish {version_id} {disks} to {shown(targets)}")
 
     def publish_from_version(self) -> Deed:
         """A version of another version's content."""
@@ -116,7 +125,9 @@ class Workload:
         request = CreateVersion(
             id=target, os_disk=reference, location=targets[0].name, target_regions=targets
         )
-        return self._publishing(request, kept, f"publish {target} from {source} to {targets}")
+        return self._publishing(
+            request, kept, f"publish {target} from {source} to {shown(targets)}"
+        )
 
     def _publishing(self, request: CreateVersion, disks: Disks, what: str) -> Deed:
         name = str(request.id)
@@ -146,8 +157,11 @@ class Workload:
                 UpdateVersion(tags={"tag": str(int(self._roll() * 100))}),
             ),
         )
+        changes = ", ".join(
+            f"{n}={shown(v)}" for n, v in vars(request).items() if v not in (None, ())
+        )
         return Deed(
-            what=f"update {version_id}: {request}",
+            what=f"update {version_id}: {changes}",
             name=str(version_id),
             act=lambda ctx: updating.update(ctx, version_id, request),
         )
@@ -245,6 +259,16 @@ class Workload:
 
         return Deed(what="cancel an operation", name="", act=act)
 
+    def collect(self) -> Deed:
+        """Removes what nothing names, at once or later; sometimes packs anew what is left."""
+        grace, compacts = pick(self._roll, (0.0, 0.0, 600.0)), self._roll() < 0.5
+
+        def act(ctx: Context) -> None:
+            collecting.collect(ctx, dry_run=False, grace_seconds=grace, compacts=compacts)
+
+        what = f"collect, grace {grace:.0f} s{', compacting' if compacts else ''}"
+        return Deed(what=what, name="", act=act)
+
     # ------------------------------------------------------------------ what is rolled
 
     def _any_version(self) -> VersionId:
@@ -276,3 +300,13 @@ class Workload:
     def _target(self, name: str) -> TargetRequest:
         kind = pick(self._roll, _TYPES[name])
         return TargetRequest(name, 1 + int(self._roll() * 2), kind)
+
+
+def shown(value: object) -> str:
+    """Targets as on a command line; other values as they are."""
+    if isinstance(value, list):
+        return " ".join(map(shown, value))
+    if isinstance(value, TargetRequest):
+        kind = "" if value.storage_account_type is None else f"={value.storage_account_type}"
+        return f"{value.name}={value.replica_count}{kind.lower()}"
+    return str(value)
