@@ -62,6 +62,7 @@ def test_a_version_whose_operation_was_canceled_after_its_process_died_can_be_co
     with opened(1, CALM) as simulation:
         deed = publish(simulation, "1.0.0", ["odd"], ["eastus", "westeurope", "southeastasia"])
         assert isinstance(simulation.do(deed, crash_in=crash_in), Crashed)
+        simulation.world.scheduler.sleep(OPTIONS.lease_seconds)
         assert simulation.do(simulation.workload.cancel()) is None
         simulation.check()
         assert simulation.do(deed) is None
