@@ -6,12 +6,13 @@ IMAGE ?=
 # What `make images` makes: hostile synthetic files debian (the last needs root on Debian, a mirror)
 IMAGES ?= hostile synthetic files
 TESTS ?= tests
+KILLS ?= 500
 
 export PYTHON
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint format minio versitygw images clean
+.PHONY: help quickstart test kills lint format minio versitygw images clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +26,10 @@ test:  ## the whole check: tools, format, lint, types, rooms, every test; JOBS=2
 	@scripts/test_tools.sh
 	@scripts/check.sh
 	.venv/bin/pytest -n $(JOBS) --dist loadfile -rfEs --no-fold-skipped $(TESTS)
+
+kills:  ## a publisher that is killed at random moments, KILLS=500 times; nothing may be lost
+	@scripts/environment.sh dev
+	KILLS=$(KILLS) .venv/bin/pytest -q -m slow -k killed_hundreds tests/e2e
 
 lint:  ## format, lint, types and rooms only
 	@scripts/environment.sh dev

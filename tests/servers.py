@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -81,12 +82,27 @@ class S3Server:
 @cache
 def server_of(kind: str) -> S3Server:
     """The server of this kind, started when first asked for; skips where it is not installed."""
+    return start_server(kind)
+
+
+def start_server(kind: str) -> S3Server:
+    """One more server of this kind; skips where it is not installed."""
     start: Callable[[], S3Server] = {
         "seaweedfs": _start_seaweedfs,
         "minio": _start_minio,
         "versitygw": _start_versitygw,
     }[kind]
     return start()
+
+
+def kill_server(server: S3Server) -> None:
+    """Ends a server as a power cut does; what it acknowledged is on its disk."""
+    _Launch.by_url[server.endpoint_url].kill()
+
+
+def revive_server(server: S3Server) -> None:
+    """Starts a server that was killed on its own data and port."""
+    _Launch.by_url[server.endpoint_url].start()
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +134,7 @@ def _start_seaweedfs() -> S3Server:
     ports = free_ports(2 * len(names))
     flags = [f"-{name}.port={port}" for name, port in zip(names, ports, strict=False)]
     flags += [f"-{name}.port.grpc={port}" for name, port in zip(names, ports[4:], strict=True)]
-    _run(
+    launch = _Launch(
         data,
         [program, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}", "-filer"],
         ["-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0", *flags],
@@ -126,37 +142,34 @@ def _start_seaweedfs() -> S3Server:
         ["-master.volumePreallocate=false"],
     )
     server = S3Server("seaweedfs", f"http://127.0.0.1:{ports[3]}")
-    _wait_until(lambda: _stores_an_object(server), "seaweedfs", data)
-    return server
+    return launch.started(server, lambda: _stores_an_object(server))
 
 
 def _start_minio() -> S3Server:
     program = _program("minio", "go install github.com/minio/minio@latest")
     data, (port, console) = _data_directory(), free_ports(2)
-    _run(
+    launch = _Launch(
         data,
         [program, "server", "--quiet", "--address", f"127.0.0.1:{port}"],
         ["--console-address", f"127.0.0.1:{console}", str(data / "data")],
         variables={"MINIO_ROOT_USER": ACCESS_KEY_ID, "MINIO_ROOT_PASSWORD": SECRET_ACCESS_KEY},
     )
     server = S3Server("minio", f"http://127.0.0.1:{port}")
-    _wait_until(lambda: _answers(f"{server.endpoint_url}/minio/health/ready"), "minio", data)
-    return server
+    return launch.started(server, lambda: _answers(f"{server.endpoint_url}/minio/health/ready"))
 
 
 def _start_versitygw() -> S3Server:
     program = _program("versitygw", "go install github.com/versity/versitygw/cmd/versitygw@latest")
     data, (port,) = _data_directory(), free_ports(1)
     (data / "data").mkdir()
-    _run(
+    launch = _Launch(
         data,
         [program, "--port", f"127.0.0.1:{port}", "--health", "/health", "--quiet"],
         ["posix", str(data / "data")],
         variables={"ROOT_ACCESS_KEY": ACCESS_KEY_ID, "ROOT_SECRET_KEY": SECRET_ACCESS_KEY},
     )
     server = S3Server("versitygw", f"http://127.0.0.1:{port}")
-    _wait_until(lambda: _answers(f"{server.endpoint_url}/health"), "versitygw", data)
-    return server
+    return launch.started(server, lambda: _answers(f"{server.endpoint_url}/health"))
 
 
 def free_ports(count: int) -> list[int]:
@@ -194,29 +207,56 @@ def _data_directory() -> Path:
     return path
 
 
-def _run(data: Path, *command: list[str], variables: Mapping[str, str] | None = None) -> None:
-    """Starts a server that ends with this process, even when that is killed."""
-    setpriv = shutil.which("setpriv")
-    tied = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
-    with (data / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*tied, *chain.from_iterable(command)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={"PATH": os.defpath, "HOME": str(data), **(variables or {})},
-            start_new_session=True,
-        )
-    atexit.register(_end, process)
+class _Launch:
+    """How a server is started, once and again; it ends with this process, even when killed."""
 
+    by_url: ClassVar[dict[str, "_Launch"]] = {}
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(3)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    def __init__(
+        self, data: Path, *command: list[str], variables: Mapping[str, str] | None = None
+    ) -> None:
+        setpriv = shutil.which("setpriv")
+        tied = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+        self._data = data
+        self._command = [*tied, *chain.from_iterable(command)]
+        self._environment = {"PATH": os.defpath, "HOME": str(data), **(variables or {})}
+        self._is_ready: Callable[[], bool] = lambda: True
+        self._kind = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.end)
+
+    def started(self, server: S3Server, is_ready: Callable[[], bool]) -> S3Server:
+        """`server`, as soon as it is ready."""
+        self._is_ready, self._kind = is_ready, server.kind
+        self.by_url[server.endpoint_url] = self
+        self.start()
+        return server
+
+    def start(self) -> None:
+        with (self._data / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+            )
+        _wait_until(self._is_ready, self._kind, self._data)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def end(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(3)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
 
 def _wait_until(is_ready: Callable[[], bool], kind: str, data: Path) -> None:
