@@ -8,12 +8,12 @@ from imgrepl.disks.disk import Extent
 from imgrepl.errors import Conflict, Corrupt, Invalid, NotFound
 from imgrepl.store.protocols import ObjectInfo, Reads
 
-_BLOCK_BYTES = 8 << 20
+_BLOCK_BYTES = 4 << 20
 _BLOCKS_KEPT = 4
 
 
 class ObjectSource:
-    """A `ByteSource` over one object. Keeps the last four blocks of 8 MiB.
+    """A `ByteSource` over one object. Keeps the last four blocks of 4 MiB.
 
     It has no holes to tell of: an image's own tables say what need not be read.
     """

@@ -6,6 +6,7 @@ from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from imgrepl.chunking.cutter import Cutter
 from imgrepl.disks.disk import Disk, Extent
@@ -82,7 +83,9 @@ def _read_ahead(
     ahead: deque[_ReadWindow] = deque()
     for offset, extents in _windows(disk, window_bytes):
         end = min(offset + window_bytes, padded_bytes(disk.size_bytes))
-        buffer = pool.submit(_read, disk, offset, end, extents, carry_bytes_max)
+        # made here and filled there: memory that one thread asks for is found again when it is free
+        room = np.empty(carry_bytes_max + end - offset, np.uint8)
+        buffer = pool.submit(_read, disk, offset, end, extents, room)
         read_bytes = sum(extent.length for extent in extents)
         ahead.append(_ReadWindow(offset, end, read_bytes, buffer))
         if len(ahead) > WINDOWS_READ_AHEAD:
@@ -108,12 +111,15 @@ def _windows(disk: Disk, window_bytes: int) -> Iterator[tuple[int, list[Extent]]
         yield start, extents
 
 
-def _read(disk: Disk, offset: int, end: int, extents: list[Extent], room_before: int) -> memoryview:
-    """The window behind `room_before` bytes of anything; what lies between extents is zero."""
-    whole = len(extents) == 1 and extents[0].length == end - offset
-    make = np.empty if whole else np.zeros
-    buffer = memoryview(make(room_before + end - offset, np.uint8).data)
+def _read(
+    disk: Disk, offset: int, end: int, extents: list[Extent], room: npt.NDArray[np.uint8]
+) -> memoryview:
+    """Fills the end of `room` with the window; what lies between extents is zero."""
+    start = len(room) - (end - offset)
+    if len(extents) != 1 or extents[0].length != end - offset:
+        room[start:] = 0
+    buffer = memoryview(room.data)
     for extent in extents:
-        at = room_before + extent.offset - offset
+        at = start + extent.offset - offset
         disk.read_into(extent.offset, buffer[at : at + extent.length])
     return buffer
