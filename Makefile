@@ -7,12 +7,15 @@ IMAGE ?=
 IMAGES ?= hostile synthetic files
 TESTS ?= tests
 KILLS ?= 500
+# Where `make bench` finds v1.raw and its successors, and which benchmarks it runs: all of them.
+BENCH_IMAGES ?= .cache/images/debian
+BENCH ?=
 
 export PYTHON
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test kills lint format minio versitygw images clean
+.PHONY: help quickstart test bench kills lint format minio versitygw images clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +29,12 @@ test:  ## the whole check: tools, format, lint, types, rooms, every test; JOBS=2
 	@scripts/test_tools.sh
 	@scripts/check.sh
 	.venv/bin/pytest -n $(JOBS) --dist loadfile -rfEs --no-fold-skipped $(TESTS)
+
+bench:  ## imgrepl beside what people use today, on real servers; BENCH_IMAGES=folder BENCH="start index"
+	@scripts/environment.sh lab
+	@scripts/go_tool.sh minio || true
+	@.venv/bin/python bench/run.py $(if $(wildcard $(BENCH_IMAGES)/v1.raw),--images "$(BENCH_IMAGES)") \
+		$(if $(BENCH),--only $(BENCH))
 
 kills:  ## a publisher that is killed at random moments, KILLS=500 times; nothing may be lost
 	@scripts/environment.sh dev

@@ -32,7 +32,7 @@ from harness.contenders import Imgrepl
 from harness.images import same_content
 from harness.measuring import Command, Cost, measure
 from harness.options import add_places, folders, parser_of
-from harness.servers import PROJECT, running
+from harness.servers import PROJECT, installed, running
 from harness.tables import Floor, Report, mebibytes, number, publish, table
 
 PEAK_MIB_MAX = 300.0
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     costs: dict[str, dict[str, Cost]] = {}
     with folders(asked) as (disk, memory):
         if "sparse" in asked.disks:
-            for kind in asked.servers:
+            for kind in installed(asked.servers, report):
                 with running(kind, memory / kind) as server:
                     bench = Bench(server=server, disk=disk, memory=memory)
                     costs[f"sparse 1 TiB ({kind})"] = sparse(bench)

@@ -52,7 +52,7 @@ from harness.options import (
     parser_of,
 )
 from harness.rows import Row, in_turns, table_of
-from harness.servers import running
+from harness.servers import installed, running
 from harness.tables import Report, publish
 from harness.transfer_floors import floors_of
 from harness.wire import counting
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     for path in (images or {}).values():
         warm(path)
     local: dict[str, Row] = {}
-    for kind in asked.servers:
+    for kind in installed(asked.servers, report):
         with folders(asked) as (disk, memory), running(kind, memory / "server") as server:
             bench = Bench(server=server, disk=disk, memory=memory)
             transfers = Transfers(bench, asked.rounds, report, local)

@@ -4,11 +4,12 @@ import contextlib
 import os
 import shutil
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.tables import Report
 from imgrepl.clock import SystemClock
 from imgrepl.lab.keys import Keys, make_keys
 from imgrepl.lab.ports import free_ports
@@ -87,11 +88,23 @@ class S3Server:
                 pass
 
 
+def installed(kinds: Sequence[str], report: Report) -> list[str]:
+    """Those of `kinds` that this machine has; the report says which ones are left out, and why."""
+    found = []
+    for kind in kinds:
+        program = program_of(kind)
+        if program.find(_environment()) is None:
+            report.notes.append(f"**{program.title} is left out**: {program.absence()}.")
+        else:
+            found.append(kind)
+    return found
+
+
 @contextlib.contextmanager
 def running(kind: str, folder: Path) -> Iterator[S3Server]:
     """One server with its data below `folder`, which must not exist; gone when the block ends."""
     program = program_of(kind)
-    binary = binary_of(program, {**os.environ, "PATH": search_path()})
+    binary = binary_of(program, _environment())
     folder.mkdir(parents=True)
     keys = make_keys(folder)
     server = LabServer(
@@ -121,6 +134,10 @@ def running(kind: str, folder: Path) -> Iterator[S3Server]:
 def search_path() -> str:
     """Where programs are looked for: `.tools/bin` of the project, then PATH."""
     return os.pathsep.join([str(PROJECT / ".tools" / "bin"), os.environ.get("PATH", os.defpath)])
+
+
+def _environment() -> Mapping[str, str]:
+    return {**os.environ, "PATH": search_path()}
 
 
 def _ignore(_event: Event) -> None:

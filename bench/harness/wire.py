@@ -61,14 +61,25 @@ def counting(endpoint_url: str) -> Iterator[tuple[str, Counted]]:
 
 
 def _accept(listener: socket.socket, server: tuple[str, int], counted: Counted) -> None:
+    connections: list[threading.Thread] = []
     while True:
         try:
             client, _ = listener.accept()
         except OSError:
-            return  # the listener was closed
-        upstream = socket.create_connection(server)
-        for target in (_Requests(client, upstream, counted).run, _Answers(upstream, client).run):
-            threading.Thread(target=target, daemon=True).start()
+            break  # the listener was closed
+        connection = threading.Thread(target=_connect, args=(client, server, counted), daemon=True)
+        connection.start()
+        connections.append(connection)
+    for connection in connections:
+        connection.join()
+
+
+def _connect(client: socket.socket, server: tuple[str, int], counted: Counted) -> None:
+    with client, socket.create_connection(server) as upstream:
+        answers = threading.Thread(target=_Answers(upstream, client).run, daemon=True)
+        answers.start()
+        _Requests(client, upstream, counted).run()
+        answers.join()
 
 
 class _Answers:
