@@ -69,24 +69,23 @@ def debian_images() -> DebianImages:
     if given:
         return DebianImages(Path(given))
     folder = PROJECT / ".cache" / "images" / "debian"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder.parent / "debian.lock"):
-        if not all((folder / f"{name}.raw").exists() for name in ("v1", "v2", "v3", "v2r", "v3r")):
-            maker = PROJECT / "tests" / "images" / "make.py"
-            command = [
-                sys.executable,
-                str(maker),
-                "--mode",
-                "debian",
-                "--size",
-                DEBIAN_BYTES,
-                str(folder),
-            ]
-            made = subprocess.run(command, capture_output=True, text=True)
-            if made.returncode == 3:
-                pytest.skip(f"no Debian images: {made.stderr.strip().splitlines()[-1].strip()}")
-            assert made.returncode == 0, made.stderr
+        if not folder.exists():
+            _make_debian(folder)
     return DebianImages(folder)
+
+
+def _make_debian(folder: Path) -> None:
+    """Makes the images beside `folder`, which appears when all of them are there."""
+    unfinished = folder.with_name("debian.unfinished")
+    maker = PROJECT / "tests" / "images" / "make.py"
+    words = ["--mode", "debian", "--size", DEBIAN_BYTES, str(unfinished)]
+    made = subprocess.run([sys.executable, str(maker), *words], capture_output=True, text=True)
+    if made.returncode == 3:
+        pytest.skip(f"no Debian images: {made.stderr.strip().splitlines()[-1].strip()}")
+    assert made.returncode == 0, made.stderr
+    unfinished.rename(folder)
 
 
 @contextmanager
