@@ -18,6 +18,7 @@ from imgrepl.model.region import normal_region_name
 from imgrepl.model.replica import ReplicaState
 
 Report = dict[str, Any]
+_LISTED_MAX = 100
 
 
 def verify(
@@ -40,7 +41,7 @@ def verify(
             verdicts += unreachable(error, part)
     if silent and len(silent) == len(parts):
         raise silent[0]
-    return {"replicas": [_replica(verdict) for verdict in verdicts]}
+    return {"replicas": [_replica(version_id, verdict) for verdict in verdicts]}
 
 
 def repair(ctx: Context, version_id: VersionId, region: str | None = None) -> Report:
@@ -64,9 +65,9 @@ def repair(ctx: Context, version_id: VersionId, region: str | None = None) -> Re
             _end(ctx, lease, version_id, OperationState.FAILED, {"code": error.code})
             raise
         report = {
-            "replicas": [_replica(verdict) for verdict in outcome.verdicts],
-            "mended": [_fault(fault) for fault in outcome.mended],
-            "beyondRepair": [_fault(fault) for fault in outcome.beyond],
+            "replicas": [_replica(version_id, verdict) for verdict in outcome.verdicts],
+            "mended": [_fault(version_id, fault) for fault in outcome.mended],
+            "beyondRepair": [_fault(version_id, fault) for fault in outcome.beyond],
         }
         state = OperationState.FAILED if outcome.beyond else OperationState.SUCCEEDED
         _end(ctx, lease, version_id, state, {"mended": len(outcome.mended)})
@@ -109,21 +110,34 @@ def _chosen(
     return version, named
 
 
-def _replica(verdict: ReplicaHealth) -> Report:
+def _replica(version_id: VersionId, verdict: ReplicaHealth) -> Report:
     return {
         "region": verdict.region,
         "replica": verdict.number,
         "state": verdict.health.value,
         "packs": verdict.packs,
         "bytes": verdict.bytes,
-        "problems": [_fault(fault) for fault in verdict.faults],
+        "problems": [_fault(version_id, fault) for fault in verdict.faults],
     }
 
 
-def _fault(fault: Fault) -> Report:
+def _fault(version_id: VersionId, fault: Fault) -> Report:
+    """One problem; of many damaged chunks and ranges the first ones, with the totals beside."""
+    harm = fault.harm
     return {
+        "version": str(version_id),
         "place": fault.place.name,
         "object": fault.key,
         "pack": fault.pack_id,
         "reason": fault.reason,
+        "damagedChunks": len(harm.chunks),
+        "chunks": [
+            {"slot": chunk.slot, "chunk": chunk.chunk_id.hex()}
+            for chunk in harm.chunks[:_LISTED_MAX]
+        ],
+        "affectedDiskBytes": sum(each.length for each in harm.ranges),
+        "diskRanges": [
+            {"lun": each.lun, "offset": each.offset, "length": each.length}
+            for each in harm.ranges[:_LISTED_MAX]
+        ],
     }

@@ -18,6 +18,7 @@ _REPLICA_COLUMNS = (
 _FAULT_COLUMNS = (
     Column("Place", "place"),
     Column("Object", "object"),
+    Column("Disk bytes", "affectedDiskBytes", spare=1),
     Column("Reason", "reason"),
 )
 

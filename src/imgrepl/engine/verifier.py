@@ -12,17 +12,29 @@ from typing import NamedTuple
 
 from imgrepl.engine import moved_checks
 from imgrepl.engine.context import Engine
+from imgrepl.engine.damage import (
+    LOST,
+    NO_HARM,
+    Harm,
+    NamedDisk,
+    PackDamage,
+    examine,
+    harm_of,
+)
+from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.moved_checks import MISSING, Expected, expected_in
 from imgrepl.engine.pack_reading import set_damaged
 from imgrepl.engine.place_documents import Document, documents_of, fault_of, records_of
 from imgrepl.engine.replicator import RegionPart
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.stopping import check_stop
-from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound
+from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound, Unavailable
 from imgrepl.gallery import contents, packs, replicas
+from imgrepl.gallery import places as place_rows
 from imgrepl.gallery.packs import PlacePack
 from imgrepl.layout import keys
 from imgrepl.layout.manifest import decode_manifest
+from imgrepl.layout.moved import Moved
 from imgrepl.layout.pack import verify_pack
 from imgrepl.model.gallery import ImageVersion
 from imgrepl.model.ids import PackId
@@ -48,13 +60,14 @@ class Fault(NamedTuple):
     """One object that is not what it should be.
 
     `pack_id` is None for a manifest or another document; for a moved object it is the pack that
-    became something else.
+    became something else. `harm` is what the damage to a pack that was read means for the version.
     """
 
     place: Place
     key: str
     pack_id: PackId | None
     reason: str
+    harm: Harm = NO_HARM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,38 +171,69 @@ def _verify_place(
     check = _read_pack(engine) if deep else _head_pack
     threads = engine.options.downloads_in_flight if deep else engine.options.heads_in_flight
 
-    def look(pack_id: PackId) -> ProofLevel | Fault:
+    def look(pack_id: PackId) -> ProofLevel | _BadPack:
         check_stop(engine.stop)
         row = rows.get(pack_id)
         if row is None:
-            return Fault(place, keys.pack_key(pack_id, 0), pack_id, MISSING)
-        outcome = _outcome(place, row, lambda: check(store, row))
+            return _BadPack(keys.pack_key(pack_id, 0), pack_id, MISSING, LOST)
+        outcome = _outcome(row, lambda: check(store, row))
         reporter.add(row.pack_bytes)
         return outcome
 
     with ThreadPoolExecutor(threads, "verify") as pool:
         outcomes = dict(zip(sizes, pool.map(look, sizes), strict=True))
-    faults = [outcome for outcome in outcomes.values() if isinstance(outcome, Fault)]
+    bad = [outcome for outcome in outcomes.values() if isinstance(outcome, _BadPack)]
     _record(engine, place, rows, outcomes)
     manifests, manifest_faults = _manifests(engine, version, place)
+    objects: Mapping[PackId, Moved] = {}
     if deep:
-        proven = () if faults else manifests
-        wrong = _read_moved(engine, place, expected, proven)
+        proven = () if bad else manifests
+        objects, wrong = _read_moved(engine, place, expected, proven)
     else:
         wrong = moved_checks.missing_objects(engine, place, expected)
+    disks = _named_disks(engine, version) if deep and bad else ()
+    faults = [
+        Fault(
+            place,
+            one.key,
+            one.pack_id,
+            one.reason,
+            harm_of(one.damage, one.pack_id, disks, objects),
+        )
+        for one in bad
+    ]
     faults += [*_moved_faults(place, expected, wrong), *manifest_faults]
     faults += _document_faults(engine, documents_of(engine, version, place))
     return _Finding(packs=len(sizes), bytes=sum(sizes.values()), faults=faults)
 
 
-def _outcome(place: Place, row: PlacePack, check: Callable[[], ProofLevel]) -> ProofLevel | Fault:
+class _BadPack(NamedTuple):
+    """A pack that is not what it should be, and what is left of it."""
+
+    key: str
+    pack_id: PackId
+    reason: str
+    damage: PackDamage
+
+
+class _Damaged(Corrupt):
+    """A pack that was read, and found to be damaged."""
+
+    def __init__(self, error: Corrupt, damage: PackDamage) -> None:
+        super().__init__(error.message)
+        self.damage = damage
+
+
+def _outcome(row: PlacePack, check: Callable[[], ProofLevel]) -> ProofLevel | _BadPack:
+    key = keys.pack_key(row.pack_id, row.generation)
     try:
         return check()
     except NotFound:
-        reason = MISSING
+        return _BadPack(key, row.pack_id, MISSING, LOST)
+    except _Damaged as error:
+        return _BadPack(key, row.pack_id, error.message, error.damage)
     except Corrupt as error:
-        reason = error.message
-    return Fault(place, keys.pack_key(row.pack_id, row.generation), row.pack_id, reason)
+        return _BadPack(key, row.pack_id, error.message, LOST)
 
 
 def _head_pack(store: Reads, row: PlacePack) -> ProofLevel:
@@ -208,7 +252,11 @@ def _head_pack(store: Reads, row: PlacePack) -> ProofLevel:
 def _read_pack(engine: Engine) -> Callable[[Reads, PlacePack], ProofLevel]:
     def check(store: Reads, row: PlacePack) -> ProofLevel:
         body = store.get(keys.pack_key(row.pack_id, row.generation))
-        verify_pack(body, row.pack_id, engine.domain.chunk_key)
+        try:
+            verify_pack(body, row.pack_id, engine.domain.chunk_key)
+        except Corrupt as error:
+            damage = examine(body, row.pack_id, engine.domain.chunk_key)
+            raise _Damaged(error, damage) from error
         return ProofLevel.FULL_READ
 
     return check
@@ -218,11 +266,11 @@ def _record(
     engine: Engine,
     place: Place,
     rows: Mapping[PackId, PlacePack],
-    outcomes: dict[PackId, ProofLevel | Fault],
+    outcomes: Mapping[PackId, ProofLevel | _BadPack],
 ) -> None:
     """Notes proofs and faults; a pack that was called damaged and was read whole is so no more."""
     now = engine.clock.now()
-    proofs = [(p, Proof(o, now)) for p, o in outcomes.items() if not isinstance(o, Fault)]
+    proofs = [(p, Proof(o, now)) for p, o in outcomes.items() if not isinstance(o, _BadPack)]
     with engine.index.begin() as tx:
         for pack_id, proof in proofs:
             if rows[pack_id].state in _UNPROVEN:
@@ -230,7 +278,7 @@ def _record(
                     packs.confirm(tx, place.id, pack_id, proof)
         packs.record_proofs(tx, place.id, proofs)
     for pack_id, outcome in outcomes.items():
-        if isinstance(outcome, Fault):
+        if isinstance(outcome, _BadPack):
             set_damaged(engine, place, pack_id, outcome.reason)
 
 
@@ -254,6 +302,19 @@ def _manifests(
     return manifests, faults
 
 
+def _named_disks(engine: Engine, version: ImageVersion) -> list[NamedDisk]:
+    """The disks of the version, as far as any place gives their manifests."""
+    found = []
+    for disk in version.disks:
+        assert disk.content_id is not None, "a committed disk has its content"
+        with engine.index.read() as tx:
+            sealed = contents.sealed_places(tx, disk.content_id)
+            sources = [place_rows.get(tx, place_id) for place_id in sealed]
+        with suppress(Corrupt, NotFound, Unavailable):
+            found.append(NamedDisk(disk.lun, read_manifest(engine, disk.content_id, sources)))
+    return found
+
+
 def _document_faults(engine: Engine, documents: Iterable[Document]) -> list[Fault]:
     faults = []
     for document in documents:
@@ -265,11 +326,11 @@ def _document_faults(engine: Engine, documents: Iterable[Document]) -> list[Faul
 
 def _read_moved(
     engine: Engine, place: Place, expected: Expected, proven: Sequence[Manifest]
-) -> dict[PackId, str]:
-    """What is wrong with moved objects, and with what they make of the `proven` manifests."""
+) -> tuple[Mapping[PackId, Moved], dict[PackId, str]]:
+    """The moved objects, and what is wrong with them and what they make of `proven` manifests."""
     objects, unreadable = moved_checks.read_objects(engine, place, expected)
     wrong = moved_checks.wrong_objects(engine, place, expected, objects, proven)
-    return unreadable | wrong
+    return objects, unreadable | wrong
 
 
 def _moved_faults(place: Place, expected: Expected, wrong: Mapping[PackId, str]) -> list[Fault]:
