@@ -55,7 +55,11 @@ def documents_of(engine: Engine, version: ImageVersion, place: Place) -> Iterato
 
 
 def records_of(engine: Engine, version: ImageVersion, region: str) -> Iterator[Document]:
-    """What the region's first place says of `version`, as far as it was written there."""
+    """What the region's first place says of `version`, as far as it was written there.
+
+    At home that is what the index says now: a change whose record was never written counts as
+    missing.
+    """
     with engine.index.read() as tx:
         known = place_rows.of_region(tx, region)
         place = next((p for p in known if (p.role, p.number) == (PlaceRole.STANDARD, 0)), None)
@@ -72,7 +76,8 @@ def records_of(engine: Engine, version: ImageVersion, region: str) -> Iterator[D
         ]
     for resource, revision in found:
         if revision is not None:
-            yield _record(engine, place, resource, revision)
+            at_home = resource.location == region
+            yield _record(engine, place, resource, resource.revision if at_home else revision)
 
 
 def fault_of(engine: Engine, document: Document, missing: str) -> str | None:
