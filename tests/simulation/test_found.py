@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from imgrepl.actions.version_requests import TargetRequest
+from imgrepl.actions import updating
+from imgrepl.actions.version_requests import TargetRequest, UpdateVersion
 from imgrepl.gallery import replicas
 from imgrepl.model.gallery import VersionName
 from imgrepl.model.replica import RegionStatus, ReplicaState, region_statuses
@@ -67,4 +68,18 @@ def test_a_version_whose_operation_was_canceled_after_its_process_died_can_be_co
         simulation.check()
         assert simulation.do(deed) is None
         assert {one.state for one in statuses(simulation, "1.0.0")} == {ReplicaState.COMPLETED}
+        simulation.settle()
+
+
+@pytest.mark.parametrize("crash_in", [2, 4, 6])
+def test_a_change_whose_record_was_never_written_is_missed_and_mended(crash_in: int) -> None:
+    """The index had it and no bucket: a rebuild would have forgotten it, and nothing brought it."""
+    with opened(1, CALM) as simulation:
+        assert simulation.do(publish(simulation, "1.0.0", ["odd"], ["eastus"])) is None
+        version_id = DEFINITIONS[0].version(VersionName.parse("1.0.0"))
+        request = UpdateVersion(tags={"tier": "gold"})
+        change = Deed(
+            what="tag", name="", act=lambda ctx: updating.update(ctx, version_id, request)
+        )
+        assert isinstance(simulation.do(change, crash_in=crash_in), Crashed)
         simulation.settle()

@@ -150,7 +150,8 @@ class Settler:
             found = list(nothing_unneeded_is_left(self._checker.look(tx)))
         missing = None if self._beyond else index.check(ctx).error
         if found or missing is not None:
-            raise Violation("\n".join([*found, f"index check: {missing}"]))
+            details = missing.details if missing is not None else ()
+            raise Violation("\n".join([*found, f"index check: {missing}", *details]))
 
     def check_usage(self) -> None:
         """What is billed and stored, against the bytes themselves."""
