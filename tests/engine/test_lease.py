@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -108,15 +109,18 @@ def test_an_owner_on_another_host_is_busy_until_its_lease_ends(
         pass
 
 
-def test_a_lease_is_renewed_while_work_goes_on(index: GalleryIndex) -> None:
-    with lease(index, SHORT_SECONDS) as held:
-        assert held.operation.lease_until is not None
-        until = lease_until = held.operation.lease_until
+def test_a_lease_is_renewed_before_it_ends(index: GalleryIndex) -> None:
+    seconds = 3.0
+    with lease(index, seconds) as held:
+        first = renewed = held.operation.lease_until
+        assert first is not None
         give_up_at = time.monotonic() + SECONDS_MAX
-        while lease_until <= until:
+        while renewed == first:
             assert time.monotonic() < give_up_at, "nobody renews it"
             with index.read() as tx:
-                lease_until = operations.get(tx, OPERATION).lease_until or until
+                renewed = operations.get(tx, OPERATION).lease_until
+    assert renewed is not None
+    assert renewed - timedelta(seconds=seconds) < first, "it was renewed after it had ended"
 
 
 def test_a_lease_that_was_taken_over_stops_the_work_and_says_why(index: GalleryIndex) -> None:
