@@ -1,5 +1,6 @@
 """Ctrl-C, kill -9 and servers that die: nothing half is seen, and the same command goes on."""
 
+import json
 import os
 import random
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.command_line import DEFINITION, VERSION, Cli, assert_nothing_left
+from e2e.command_line import DEFINITION, VERSION, Cli, assert_nothing_left, assert_refused
 from e2e.conftest import make_image
 from servers import S3Server, kill_server, revive_server, start_server
 
@@ -135,6 +136,27 @@ def test_an_operation_can_be_cancelled_and_leaves_no_version(two_regions: Cli, i
     assert cli.ended(process).status == 130
     assert cli.rows("SELECT state FROM operations") == [("Canceled",)]
     assert_nothing_left(cli)
+
+
+def test_a_detached_worker_that_dies_is_told_and_its_operation_can_be_taken_up(
+    two_regions: Cli, image: Path, tmp_path: Path
+) -> None:
+    cli = slowed(two_regions)
+    cli.done(*cli.create(image, *TWO, "--no-wait"))
+    give_up_at = time.monotonic() + SECONDS_MAX
+    while not packs_in(cli, "eastus"):
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
+    ((operation, owner),) = cli.rows("SELECT operation_id, owner FROM operations")
+    os.kill(json.loads(owner)["pid"], signal.SIGKILL)
+    ran = cli("image-version", "wait", *VERSION)
+    assert_refused(ran, 7, "OperationStalled")
+    assert operation in ran.error["hint"]
+    assert_not_visible(cli)
+    cli.variables = {}
+    cli.done("operation", "run", operation)
+    got = cli.download("1.0.0", tmp_path / "out", "--region", "westeurope")
+    assert got.read_bytes() == image.read_bytes()
 
 
 def assert_not_visible(cli: Cli) -> None:
