@@ -79,6 +79,12 @@ class Settings:
         None,
         Bound(choices=OUTPUT_FORMATS),
     )
+    principal: str | None = _setting(
+        "Who asks, where it is not you: NAME[,group=GROUP …][,subscription=ID][,tenant=ID]. Unset:"
+        " who runs the program, the owner of the index.",
+        None,
+        Bound(),
+    )
     log_level: str = _setting(
         "The least severe log line that is written to stderr.", "warning", Bound(choices=LOG_LEVELS)
     )

@@ -4,11 +4,13 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection
 
+from imgrepl.actions import allowing
 from imgrepl.actions.context import Context
 from imgrepl.errors import Conflict
 from imgrepl.gallery import activity, contents, definitions, galleries, places, regions
 from imgrepl.gallery import versions as rows
 from imgrepl.model.gallery import ImageVersion
+from imgrepl.model.policy import Action
 
 _BATCH = 1_000
 
@@ -19,6 +21,7 @@ def check_abandonable(ctx: Context, names: Collection[str]) -> None:
     Raises `Conflict` (`RegionInUse`) with the versions that do: to forget their regions would leave
     them half known.
     """
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     with ctx.index.read() as tx:
         _inside(tx, names)
 
@@ -29,6 +32,7 @@ def abandon(ctx: Context, names: Collection[str]) -> None:
     No bucket is asked: they are taken to be gone. Regions that the index does not know are passed
     over. Raises `Conflict` (`RegionInUse`) as `check_abandonable`.
     """
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     with ctx.index.begin() as tx:
         versions = _inside(tx, names)
         for version in versions:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imgrepl.actions import versions
+from imgrepl.actions import allowing, versions
 from imgrepl.actions.context import Context
 from imgrepl.engine import replicator
 from imgrepl.engine.read_speed import ReadSpeed, read_speed
@@ -14,6 +14,7 @@ from imgrepl.gallery import versions as rows
 from imgrepl.model import advice
 from imgrepl.model.advice import Deployment
 from imgrepl.model.gallery import DefinitionId, ImageVersion, VersionId
+from imgrepl.model.policy import Action
 from imgrepl.model.region import Place, Region, StorageAccountType, normal_region_name
 from imgrepl.model.replica import ReplicaState
 
@@ -99,6 +100,10 @@ def advise(
     alone speak. A measurement reads from every complete replica; one that fails is told and left
     out. Raises `NotFound`, and `Invalid` (`NothingToMeasure`) for a measurement of no definition.
     """
+    if definition is None:
+        allowing.check(ctx, Action.INDEX_READ, None)
+    else:
+        allowing.check(ctx, Action.VERSION_READ, definition)
     subject = _subject(ctx, region, definition)
     careful = deployment.replicas(advice.VMS_PER_REPLICA_CAREFUL)
     measured: tuple[MeasuredReplica, ...] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from imgrepl.actions import publishing, version_bin
+from imgrepl.actions import allowing, publishing, version_bin
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_bin import Purged
 from imgrepl.engine import collector
@@ -13,6 +13,7 @@ from imgrepl.errors import ImgreplError, Interrupted, Invalid
 from imgrepl.gallery import activity, operations
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import OperationKind, OperationState
+from imgrepl.model.policy import Action
 
 _TARGET = "collect"
 
@@ -31,6 +32,7 @@ def collect(
     `Conflict` (`OperationBusy`) while another process collects, `Invalid` (`OutOfRange`), and
     `Interrupted`.
     """
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     if grace_seconds < 0:
         raise Invalid(
             f"a grace of {grace_seconds:g} seconds is less than none",

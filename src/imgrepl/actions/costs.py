@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
+from imgrepl.actions import allowing
 from imgrepl.actions.context import Context
 from imgrepl.actions.pricing import Pricing
 from imgrepl.gallery import ledger, usage
@@ -14,6 +15,7 @@ from imgrepl.model import bill
 from imgrepl.model.bill import Bill, Kept, Month
 from imgrepl.model.budget import BudgetState
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
+from imgrepl.model.policy import Action
 from imgrepl.model.prices import Prices
 
 MONTHS_MAX = 36
@@ -86,12 +88,13 @@ def report(
     A past month knows its egress and requests from the ledger, and storage of what still stands.
     Raises `NotFound` (`GalleryNotFound`, `PricesNotFound`) and `Invalid` (`InvalidPrices`).
     """
+    sees = allowing.seeing(ctx, Action.VERSION_READ, gallery_id)
     prices = (pricing or ctx.pricing).prices
     current = Month.of(ctx.clock.now())
     chosen = month or current
     with ctx.index.read() as tx:
-        shares = usage.shares(tx, gallery_id)
-        entries = ledger.entries(tx, gallery_id)
+        shares = [one for one in usage.shares(tx, gallery_id) if sees(one.version)]
+        entries = [one for one in ledger.entries(tx, gallery_id) if sees(one.version)]
     items = _items(shares, entries)
 
     def by(key: Callable[[_Item], K]) -> dict[K, Cost]:
@@ -110,7 +113,7 @@ def report(
         regions=by(lambda item: item.region),
         months={one: _cost(prices, one, items) for one in _months(entries, current)},
         total=_cost(prices, chosen, items),
-        budget=_budget(ctx, prices) if gallery_id is None else None,
+        budget=_budget(ctx, prices) if gallery_id is None and ctx.caller.owns_index else None,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from imgrepl.actions import (
+    allowing,
     cost_changes,
     disk_sources,
     following,
@@ -31,6 +32,7 @@ from imgrepl.model.cost_change import CostChange
 from imgrepl.model.gallery import ImageVersion, VersionDisk
 from imgrepl.model.ids import IncarnationId, OperationId
 from imgrepl.model.operation import OperationKind
+from imgrepl.model.policy import Action
 from imgrepl.model.references import parse_version_reference
 from imgrepl.model.region import StorageAccountType, normal_region_name
 from imgrepl.model.replica import replicas_of
@@ -53,6 +55,8 @@ def create(
     image, `NotFound`, and what the stores raise while the content is not yet committed. A region
     that fails is no error here: its replicas say so.
     """
+    allowing.check(ctx, Action.VERSION_WRITE, request.id)
+    _check_source(ctx, request.os_disk)
     if not (dry_run or estimate):
         publishing.settle_ended(ctx, request.id)
     disks = _disks(request)
@@ -74,6 +78,13 @@ def create(
             parents.create_missing(ctx, request)
     operation_id = _stage(ctx, wanted, disks)
     return _run(ctx, wanted, operation_id, wait)
+
+
+def _check_source(ctx: Context, os_disk: str) -> None:
+    """That the version which this one is to be made from may be read."""
+    if os_disk.startswith(VERSION_SCHEME):
+        definition, name = parse_version_reference(os_disk.removeprefix(VERSION_SCHEME))
+        allowing.check(ctx, Action.VERSION_READ, versions.scope_of(definition, name))
 
 
 def _disks(request: CreateVersion) -> list[DiskRequest]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import record_spreading
+from imgrepl.actions import allowing, record_spreading
 from imgrepl.actions.context import Context
 from imgrepl.errors import Conflict
 from imgrepl.gallery import activity, definitions, galleries, records_log, regions
@@ -27,6 +27,7 @@ from imgrepl.model.gallery import (
     Range,
 )
 from imgrepl.model.ids import IncarnationId
+from imgrepl.model.policy import Action
 from imgrepl.model.region import normal_region_name
 
 
@@ -75,7 +76,9 @@ class DefinitionChanges:
 
 
 CLEARABLE = frozenset({"description", "end_of_life_date", "release_note_uri"})
-_NOT_COMPARED = frozenset({"incarnation", "revision", "created_at", "provisioning_state", "id"})
+_NOT_COMPARED = frozenset(
+    {"incarnation", "revision", "created_at", "provisioning_state", "id", "grants"}
+)
 
 
 def create(ctx: Context, request: CreateDefinition) -> ImageDefinition:
@@ -84,6 +87,7 @@ def create(ctx: Context, request: CreateDefinition) -> ImageDefinition:
     Raises `NotFound`: `GalleryNotFound`, `RegionNotFound`; `Conflict`: `DefinitionExists`,
     `IdentifierConflict`; `Invalid` for names, limits and fields.
     """
+    allowing.check(ctx, Action.DEFINITION_WRITE, request.id)
     with ctx.index.begin() as tx:
         gallery = galleries.get(tx, request.id.gallery)
         asked = _checked(ctx, request, gallery.id, request.location or gallery.location)
@@ -104,14 +108,16 @@ def create(ctx: Context, request: CreateDefinition) -> ImageDefinition:
 
 def show(ctx: Context, definition_id: DefinitionId) -> ImageDefinition:
     """The definition. Raises `NotFound` (`GalleryNotFound`, `DefinitionNotFound`)."""
+    allowing.check(ctx, Action.DEFINITION_READ, definition_id)
     with ctx.index.read() as tx:
         return definitions.get(tx, definition_id)
 
 
 def list_of(ctx: Context, gallery_id: GalleryId) -> list[ImageDefinition]:
     """A gallery's definitions by name. Raises `NotFound` (`GalleryNotFound`)."""
+    sees = allowing.seeing(ctx, Action.DEFINITION_READ, gallery_id)
     with ctx.index.read() as tx:
-        return definitions.list_all(tx, gallery=gallery_id)
+        return [one for one in definitions.list_all(tx, gallery=gallery_id) if sees(one.id)]
 
 
 def update(
@@ -125,6 +131,7 @@ def update(
 
     Raises `NotFound`; `Conflict` (`ChangedMeanwhile`); `Invalid` for a field that breaks a rule.
     """
+    allowing.check(ctx, Action.DEFINITION_WRITE, definition_id)
     with ctx.index.begin() as tx:
         before = definitions.get(tx, definition_id)
         etags.check_match(before, if_match)
@@ -143,6 +150,7 @@ def delete(ctx: Context, definition_id: DefinitionId, *, if_match: str | None = 
 
     Raises `NotFound`; `Conflict`: `NotEmpty` with its versions, `ChangedMeanwhile`.
     """
+    allowing.check(ctx, Action.DEFINITION_DELETE, definition_id)
     with ctx.index.begin() as tx:
         definition = definitions.get(tx, definition_id)
         etags.check_match(definition, if_match)

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from imgrepl.actions import definitions, erasing, galleries, version_deleting
+from imgrepl.actions import allowing, definitions, erasing, galleries, version_deleting
 from imgrepl.actions.context import Context
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import Conflict
 from imgrepl.gallery import versions as rows
 from imgrepl.model import etags
 from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, ImageVersion
+from imgrepl.model.policy import Action
 
 _DETAILS_MAX = 20
 
@@ -42,6 +43,7 @@ def delete_gallery(
     `Conflict`: `NotEmpty`, `SoftDeleteEnabled`, `DeletionBlocked`, `OperationBusy`,
     `ChangedMeanwhile`.
     """
+    allowing.check(ctx, Action.GALLERY_DELETE, gallery_id)
     gallery = galleries.show(ctx, gallery_id)
     etags.check_match(gallery, how.if_match)
     inside = galleries.tree(ctx, gallery_id)
@@ -69,6 +71,7 @@ def delete_definition(
 
     Raises as `delete_gallery`.
     """
+    allowing.check(ctx, Action.DEFINITION_DELETE, definition_id)
     definition = definitions.show(ctx, definition_id)
     etags.check_match(definition, how.if_match)
     gallery = galleries.show(ctx, definition_id.gallery)

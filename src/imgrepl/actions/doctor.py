@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from imgrepl.actions import region_checks, regions
+from imgrepl.actions import allowing, region_checks, regions
 from imgrepl.actions.context import Context
 from imgrepl.errors import ImgreplError
 from imgrepl.gallery import operations, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model.operation import OperationState
+from imgrepl.model.policy import Action
 from imgrepl.model.region import Region
 from imgrepl.model.replica import ReplicaState
 
@@ -23,6 +24,7 @@ Finding = dict[str, Any]
 
 def doctor(ctx: Context) -> list[Finding]:
     """One finding per check, in reading order: `ok`, `warning` or `failed`, with the way out."""
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     findings = [*_machine(ctx), *_index(ctx)]
     known = regions.list_all(ctx)
     with ThreadPoolExecutor(8, "doctor") as pool:

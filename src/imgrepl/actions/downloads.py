@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from imgrepl.actions import versions
+from imgrepl.actions import allowing, versions
 from imgrepl.actions.context import Context
 from imgrepl.disks.writers.writer import open_writer
 from imgrepl.engine import exporter, streaming
@@ -20,6 +20,7 @@ from imgrepl.gallery import versions as rows
 from imgrepl.model import soft_deletion
 from imgrepl.model.gallery import DefinitionId, ImageVersion, VersionDisk, VersionId
 from imgrepl.model.ids import ContentId
+from imgrepl.model.policy import Action
 from imgrepl.model.region import Place, normal_region_name
 from imgrepl.model.replica import ReplicaState
 from imgrepl.model.transfer import moved_since
@@ -49,6 +50,7 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
     a wrong one is left for the next and marked. Raises `NotFound`, `Conflict` (`TargetExists`,
     `ConsumptionEnded`), `Corrupt` where no replica has a healthy copy, `Unavailable`.
     """
+    allowing.check(ctx, Action.VERSION_READ, versions.scope_of(request.definition, request.name))
     started, moved_before = ctx.clock.monotonic(), ctx.stores.moved()
     where = None if request.region is None else normal_region_name(request.region)
     with ctx.index.read() as tx:
@@ -96,6 +98,7 @@ def checksum(ctx: Context, version_id: VersionId, disk_lun: int | None) -> dict[
 
     What `sha256sum` says of its raw file.
     """
+    allowing.check(ctx, Action.VERSION_READ, version_id)
     with ctx.index.read() as tx:
         version = rows.get(tx, version_id)
     soft_deletion.check_usable(version, ctx.clock.now())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import publishing, versions, waiting
+from imgrepl.actions import allowing, publishing, versions, waiting
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.engine.owner import is_gone
@@ -15,6 +15,7 @@ from imgrepl.model import soft_deletion
 from imgrepl.model.gallery import ImageVersion, VersionId
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import OperationKind
+from imgrepl.model.policy import Action
 from imgrepl.model.region import normal_region_name
 from imgrepl.model.waiting import WAIT_FOR_ALL, Milestone, WaitFor
 
@@ -28,6 +29,7 @@ def retry(
     `NotFound`; `Conflict`: `OperationBusy` while a living process works on it,
     `VersionSoftDeleted`, `MarkedForDeletion`.
     """
+    allowing.check(ctx, Action.VERSION_WRITE, version_id)
     only = None if region is None else [normal_region_name(region)]
     with ctx.index.begin() as tx:
         version = rows.get(tx, version_id)

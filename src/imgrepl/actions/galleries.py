@@ -4,13 +4,14 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from imgrepl.actions import record_spreading
+from imgrepl.actions import allowing, record_spreading
 from imgrepl.actions.context import Context
 from imgrepl.errors import Conflict, Invalid
 from imgrepl.gallery import activity, definitions, galleries, records_log, regions, versions
 from imgrepl.model import etags, names, rules
 from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, ImageVersion
 from imgrepl.model.ids import IncarnationId
+from imgrepl.model.policy import Action, Via
 from imgrepl.model.region import normal_region_name
 
 RETENTION_DAYS_MAX = 90
@@ -28,6 +29,7 @@ class GalleryChanges:
 
 
 NO_CHANGES = GalleryChanges()
+_INSIDERS = frozenset({Via.OWNERSHIP, Via.ROLE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,7 @@ def create(
     `Conflict` (`GalleryExists`); `Invalid`: `InvalidName`, `InvalidTag`, `OutOfRange`,
     `LimitExceeded`.
     """
+    allowing.check(ctx, Action.GALLERY_WRITE, gallery_id)
     plain = Gallery(
         id=names.check_gallery(gallery_id),
         incarnation=IncarnationId(uuid.uuid4().hex),
@@ -82,17 +85,32 @@ def create(
 
 
 def show(ctx: Context, gallery_id: GalleryId) -> Gallery:
-    """The gallery. Raises `NotFound` (`GalleryNotFound`)."""
+    """The gallery. Raises `NotFound` (`GalleryNotFound`).
+
+    A consumer is not told with whom else it is shared.
+    """
+    decision = allowing.check(ctx, Action.GALLERY_READ, gallery_id)
     with ctx.index.read() as tx:
-        return galleries.get(tx, gallery_id)
+        found = galleries.get(tx, gallery_id)
+    return found if decision.via in _INSIDERS else as_consumers_see(found)
 
 
 def list_all(
     ctx: Context, *, subscription: str | None = None, group: str | None = None
 ) -> list[Gallery]:
-    """Galleries by name, of one subscription or group where given."""
+    """Galleries by name that the caller may read, of one subscription or group where given."""
+    sees, is_inside = (
+        allowing.seeing(ctx, Action.GALLERY_READ),
+        allowing.seeing(ctx, Action.GRANT_READ),
+    )
     with ctx.index.read() as tx:
-        return galleries.list_all(tx, subscription=subscription, group=group)
+        found = galleries.list_all(tx, subscription=subscription, group=group)
+    return [one if is_inside(one.id) else as_consumers_see(one) for one in found if sees(one.id)]
+
+
+def as_consumers_see(gallery: Gallery) -> Gallery:
+    """Without the roles on it, and without whom else it is shared with."""
+    return replace(gallery, grants=(), sharing=replace(gallery.sharing, invitations=()))
 
 
 def update(
@@ -103,6 +121,8 @@ def update(
     Raises `NotFound` (`GalleryNotFound`); `Conflict` (`ChangedMeanwhile`); `Invalid`: `InvalidTag`,
     `OutOfRange`.
     """
+    for action in _actions_of(changes):
+        allowing.check(ctx, action, gallery_id)
     with ctx.index.begin() as tx:
         before = galleries.get(tx, gallery_id)
         etags.check_match(before, if_match)
@@ -119,6 +139,7 @@ def update(
 
 def tree(ctx: Context, gallery_id: GalleryId) -> GalleryTree:
     """What is inside the gallery. Raises `NotFound` (`GalleryNotFound`)."""
+    allowing.check(ctx, Action.GALLERY_READ, gallery_id)
     with ctx.index.read() as tx:
         inner = [found.id for found in definitions.list_all(tx, gallery=gallery_id)]
         leaves = [
@@ -135,6 +156,7 @@ def delete(ctx: Context, gallery_id: GalleryId, *, if_match: str | None = None) 
     Raises `NotFound` (`GalleryNotFound`); `Conflict`: `NotEmpty` with its definitions,
     `ChangedMeanwhile`.
     """
+    allowing.check(ctx, Action.GALLERY_DELETE, gallery_id)
     with ctx.index.begin() as tx:
         gallery = galleries.get(tx, gallery_id)
         etags.check_match(gallery, if_match)
@@ -166,6 +188,18 @@ def _same(present: Gallery, asked: Gallery) -> Gallery:
         ],
         hint="a gallery stays in its region; `imgrepl gallery update` changes the rest",
     )
+
+
+def _actions_of(changes: GalleryChanges) -> list[Action]:
+    """What is to be allowed: the bin is not a contributor's to change."""
+    others = replace(
+        changes,
+        soft_delete_enabled=None,
+        soft_delete_retention_days=None,
+        soft_delete_grace_days=None,
+    )
+    asked = [Action.GALLERY_SOFT_DELETE] if others != changes else []
+    return [*asked, Action.GALLERY_WRITE] if others != NO_CHANGES or not asked else asked
 
 
 def _changed(ctx: Context, before: Gallery, changes: GalleryChanges) -> Gallery:

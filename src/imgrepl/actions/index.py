@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from imgrepl.actions import publishing
+from imgrepl.actions import allowing, publishing
 from imgrepl.actions.context import Context
 from imgrepl.clock import Clock
 from imgrepl.engine import checker, rebuilder
@@ -15,6 +15,7 @@ from imgrepl.gallery import activity, operations
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import OperationKind, OperationState
+from imgrepl.model.policy import Action
 from imgrepl.model.region import normal_region_name
 
 _TARGET = "index"
@@ -25,6 +26,7 @@ def check(ctx: Context) -> CheckReport:
 
     `error` of the report says whether anything named is missing, or a region did not answer.
     """
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     return checker.check(ctx.engine)
 
 
@@ -38,6 +40,7 @@ def rebuild(ctx: Context, region_names: Sequence[str]) -> RebuildReport:
     `Conflict` (`IndexNotEmpty`, `BucketOfAnotherStore`, `NotOwner`, `OperationBusy`), and what the
     stores raise where no region answers.
     """
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     names = [normal_region_name(name) for name in region_names]
     if not names:
         raise Invalid("a rebuild needs a region to read from", code="RegionNotNamed")

@@ -3,11 +3,13 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from imgrepl.actions import allowing
 from imgrepl.actions.context import Context
 from imgrepl.engine import places
 from imgrepl.errors import Conflict, ImgreplError
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import regions
+from imgrepl.model.policy import Action
 from imgrepl.model.region import (
     Place,
     PlaceRole,
@@ -26,6 +28,7 @@ def check(ctx: Context, name: str) -> Report:
     Writes five small objects to each and deletes them again. A place that does not answer is
     reported, not raised. Raises `NotFound` (`RegionNotFound`).
     """
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     with ctx.index.begin() as tx:
         region = regions.get(tx, normal_region_name(name))
         first = _first_places(region)
@@ -36,6 +39,7 @@ def check(ctx: Context, name: str) -> Report:
 
 def create_buckets(ctx: Context, region: Region) -> None:
     """Makes the buckets that a region names, where they are missing."""
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     endpoints = [*region.standard, *region.zones, *([region.premium] if region.premium else [])]
     for endpoint in endpoints:
         ctx.stores.create_bucket(endpoint)

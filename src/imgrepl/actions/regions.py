@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from imgrepl.actions import allowing
 from imgrepl.actions.context import Context
 from imgrepl.errors import Invalid
 from imgrepl.gallery import activity, regions
 from imgrepl.model.overlap import overlap
+from imgrepl.model.policy import Action
 from imgrepl.model.region import ZONE_ROLES, Endpoint, Region, normal_region_name
 
 _URL = re.compile(r"s3://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](?:/[\w!.*'()/+=@-]*)?|file:///.+")
@@ -21,6 +23,7 @@ def add(ctx: Context, region: Region) -> Region:
     Raises `Conflict` (`RegionExists`); `NotFound` for an unknown parent; `Invalid`:
     `InvalidRegionName`, `InvalidRegionUrl`, `InvalidZones`, `RegionsOverlap`.
     """
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     asked = _checked(region)
     with ctx.index.begin() as tx:
         _add(ctx, tx, asked)
@@ -29,12 +32,14 @@ def add(ctx: Context, region: Region) -> Region:
 
 def show(ctx: Context, name: str) -> Region:
     """The region. Raises `NotFound` (`RegionNotFound`), naming those there are."""
+    allowing.check(ctx, Action.INDEX_READ, None)
     with ctx.index.read() as tx:
         return regions.get(tx, normal_region_name(name))
 
 
 def list_all(ctx: Context) -> list[Region]:
     """Every region, by name."""
+    allowing.check(ctx, Action.INDEX_READ, None)
     with ctx.index.read() as tx:
         return regions.list_all(tx)
 
@@ -45,6 +50,7 @@ def update(ctx: Context, region: Region) -> Region:
     Raises `NotFound` (`RegionNotFound`); `Conflict` (`RegionInUse`) where a place that holds packs
     would lie elsewhere; `Invalid` as `add`.
     """
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     asked = _checked(region)
     with ctx.index.begin() as tx:
         if regions.get(tx, asked.name) != asked:
@@ -54,6 +60,7 @@ def update(ctx: Context, region: Region) -> Region:
 
 def register(ctx: Context, wanted: Sequence[Region]) -> list[Region]:
     """Adds those that are new and updates the others, all or none. Raises as both."""
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     asked = [_checked(region) for region in wanted]
     with ctx.index.begin() as tx:
         known = {region.name: region for region in regions.list_all(tx)}
@@ -70,6 +77,7 @@ def remove(ctx: Context, name: str) -> None:
 
     Raises `NotFound` (`RegionNotFound`); `Conflict` (`RegionInUse`) with what uses it.
     """
+    allowing.check(ctx, Action.INDEX_WRITE, None)
     normal = normal_region_name(name)
     with ctx.index.begin() as tx:
         regions.remove(tx, normal)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import version_deleting
+from imgrepl.actions import allowing, version_deleting
 from imgrepl.actions.context import Context
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import Conflict, ImgreplError, Interrupted
@@ -13,6 +13,7 @@ from imgrepl.gallery import candidates, definitions, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import latest, retention
 from imgrepl.model.gallery import DefinitionId, GalleryId, ImageVersion, VersionId
+from imgrepl.model.policy import Action
 from imgrepl.model.retention import Decision, RetentionRules, Standing
 
 
@@ -56,6 +57,7 @@ def plan(ctx: Context, rules: RetentionRules, scope: GalleryId | DefinitionId) -
 
     Raises `NotFound`, and `Invalid` (`NoRetentionRule`, `OutOfRange`).
     """
+    allowing.check(ctx, Action.VERSION_READ, scope)
     rules.check()
     return RetentionReport(
         rules=rules,
@@ -81,6 +83,7 @@ def apply(
     latest of any region is asked once more in the transaction that deletes it. A deletion that is
     refused stops no other. Raises as `plan`, and `Interrupted`.
     """
+    allowing.check(ctx, Action.VERSION_DELETE, scope)
     seen = {one.version.id: one.etag for one in agreed if not one.keep}
     fresh = plan(ctx, rules, scope)
     outcomes = [

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import cost_changes, following, record_spreading, targets, versions
+from imgrepl.actions import allowing, cost_changes, following, record_spreading, targets, versions
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import TargetRequest, UpdateVersion, VersionView
 from imgrepl.errors import Conflict, Invalid
@@ -13,6 +13,7 @@ from imgrepl.gallery import activity, contents, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import etags, rules, soft_deletion
 from imgrepl.model.gallery import ImageVersion, SafetyProfile, TargetRegion, VersionId
+from imgrepl.model.policy import Action
 from imgrepl.model.region import normal_region_name
 from imgrepl.model.replica import ReplicaState, replicas_of
 from imgrepl.model.waiting import WAIT_FOR_ALL, WaitFor
@@ -34,6 +35,7 @@ def update(
     (`OperationBusy`, `ImmutableProperty`, `ChangedMeanwhile`, `VersionSoftDeleted`,
     `MarkedForDeletion`), `Invalid`, `NotFound`.
     """
+    allowing.check(ctx, Action.VERSION_WRITE, version_id)
     if dry_run:
         return _plan(ctx, version_id, request, if_match)
     if ctx.pricing.budget is not None:

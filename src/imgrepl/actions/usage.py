@@ -4,10 +4,12 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from imgrepl.actions import allowing
 from imgrepl.actions.context import Context
 from imgrepl.gallery import usage
 from imgrepl.gallery.usage import RegionShare
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
+from imgrepl.model.policy import Action
 
 K = TypeVar("K", bound=Hashable)
 
@@ -42,8 +44,9 @@ class UsageReport:
 
 def report(ctx: Context, gallery_id: GalleryId | None = None) -> UsageReport:
     """Usage of one gallery or of all. Raises `NotFound` (`GalleryNotFound`)."""
+    sees = allowing.seeing(ctx, Action.VERSION_READ, gallery_id)
     with ctx.index.read() as tx:
-        shares = usage.shares(tx, gallery_id)
+        shares = [one for one in usage.shares(tx, gallery_id) if sees(one.version)]
     return UsageReport(
         galleries=_by(shares, lambda share: share.version.gallery),
         definitions=_by(shares, lambda share: share.version.definition),

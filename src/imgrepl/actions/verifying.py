@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from imgrepl.actions import publishing
+from imgrepl.actions import allowing, publishing
 from imgrepl.actions.context import Context
 from imgrepl.engine.lease import Lease
 from imgrepl.engine.repairer import repair_version
@@ -13,6 +13,7 @@ from imgrepl.gallery import activity, operations
 from imgrepl.gallery import versions as rows
 from imgrepl.model.gallery import ImageVersion, VersionId
 from imgrepl.model.operation import OperationKind, OperationState
+from imgrepl.model.policy import Action
 from imgrepl.model.references import version_id_to_json
 from imgrepl.model.region import normal_region_name
 from imgrepl.model.replica import ReplicaState
@@ -29,6 +30,7 @@ def verify(
     A region that does not answer is reported as missing; raises `Unavailable` only where none
     answers, and `NotFound` for an unknown version or region.
     """
+    allowing.check(ctx, Action.VERSION_READ, version_id)
     version, parts = _chosen(ctx, version_id, region)
     verdicts, silent = [], []
     for part in parts:
@@ -46,6 +48,7 @@ def verify(
 
 def repair(ctx: Context, version_id: VersionId, region: str | None = None) -> Report:
     """Reads every replica deeply and mends what is damaged or missing from wherever it is whole."""
+    allowing.check(ctx, Action.VERSION_WRITE, version_id)
     version, parts = _chosen(ctx, version_id, region)
     operation_id = publishing.new_operation_id(ctx)
     with ctx.index.begin() as tx:

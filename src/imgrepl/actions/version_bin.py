@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import erasing, following, record_spreading, versions
+from imgrepl.actions import allowing, erasing, following, record_spreading, versions
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.engine.stopping import check_stop
@@ -13,6 +13,7 @@ from imgrepl.gallery import activity, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import etags, soft_deletion
 from imgrepl.model.gallery import DefinitionId, Gallery, ImageVersion, VersionId
+from imgrepl.model.policy import Action
 from imgrepl.model.replica import ReplicaState, replicas_of
 from imgrepl.model.waiting import WAIT_FOR_ALL, WaitFor
 
@@ -43,12 +44,13 @@ def put_in(
 
 def list_of(ctx: Context, definition: DefinitionId) -> list[VersionView]:
     """A definition's versions that lie in the bin, newest first. Raises `NotFound`."""
+    sees = allowing.seeing(ctx, Action.VERSION_READ, definition)
     with ctx.index.read() as tx:
         standing = replicas.of_definition(tx, definition)
         return [
             VersionView(version=version, replicas=tuple(standing.get(version.id.version, ())))
             for version in reversed(rows.list_of(tx, definition))
-            if version.deletion is not None
+            if version.deletion is not None and sees(version.id)
         ]
 
 
@@ -65,6 +67,7 @@ def undelete(
     It serves at once: one replica of each region never left. Raises `NotFound`; `Conflict`
     (`HardDeletionDue`, `MarkedForDeletion`, `ChangedMeanwhile`).
     """
+    allowing.check(ctx, Action.VERSION_WRITE, version_id)
     with ctx.index.begin() as tx:
         version = rows.get(tx, version_id)
         etags.check_match(version, if_match)
@@ -100,6 +103,7 @@ def purge(
     Raises `NotFound`; `Conflict` (`NotSoftDeleted`, `OperationBusy`, `DeletionBlocked`,
     `ChangedMeanwhile`); and what the home region's store raises.
     """
+    allowing.check(ctx, Action.VERSION_DELETE, version_id)
     with ctx.index.begin() as tx:
         version = rows.get(tx, version_id)
         etags.check_match(version, if_match)

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import erasing, record_spreading, version_bin
+from imgrepl.actions import allowing, erasing, record_spreading, version_bin
 from imgrepl.actions.context import Context
 from imgrepl.gallery import galleries
 from imgrepl.gallery import versions as rows
 from imgrepl.model import etags
 from imgrepl.model.gallery import ImageVersion, ProvisioningState, VersionId
+from imgrepl.model.policy import Action
 
 Recheck = Callable[[Connection, ImageVersion], None]
 """Raises where the reason to delete a version does not hold any more."""
@@ -33,6 +34,7 @@ def delete(
     `Conflict` (`OperationBusy`, `DeletionBlocked`, `ChangedMeanwhile`), `NotFound`, and what the
     home region's store raises; the same call again goes on.
     """
+    allowing.check(ctx, Action.VERSION_DELETE, version_id)
     with ctx.index.begin() as tx:
         version = rows.get(tx, version_id)
         etags.check_match(version, if_match)

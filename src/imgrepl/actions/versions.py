@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
+from imgrepl.actions import allowing
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.errors import Conflict, Invalid, NotFound
@@ -19,6 +20,7 @@ from imgrepl.model.gallery import (
     VersionName,
 )
 from imgrepl.model.ids import OperationId
+from imgrepl.model.policy import Action
 from imgrepl.model.region import normal_region_name
 from imgrepl.model.replica import ReplicaState
 from imgrepl.model.transfer import Transfer
@@ -54,6 +56,7 @@ def show(
     explain: bool = False,
 ) -> VersionView:
     """One version, or the one that `latest` is, in `region` where given. Raises `NotFound`."""
+    allowing.check(ctx, Action.VERSION_READ, scope_of(definition, name))
     where = None if region is None else normal_region_name(region)
     with ctx.index.read() as tx:
         version_id = resolve_name(tx, definition, name, where)
@@ -65,15 +68,29 @@ def show(
     return view(ctx, version_id, explained=explained)
 
 
+def status(ctx: Context, version_id: VersionId) -> VersionView:
+    """A version as it stands now, staged or published. Raises `NotFound`."""
+    allowing.check(ctx, Action.VERSION_READ, version_id)
+    return view(ctx, version_id)
+
+
 def list_of(ctx: Context, definition: DefinitionId) -> list[VersionView]:
     """A definition's versions but those in the bin, newest first. Raises `NotFound`."""
+    sees = allowing.seeing(ctx, Action.VERSION_READ, definition)
     with ctx.index.read() as tx:
         standing = replicas.of_definition(tx, definition)
         return [
             VersionView(version=version, replicas=tuple(standing.get(version.id.version, ())))
             for version in reversed(rows.list_of(tx, definition))
-            if version.deletion is None
+            if version.deletion is None and sees(version.id)
         ]
+
+
+def scope_of(definition: DefinitionId, name: str) -> DefinitionId | VersionId:
+    """What is looked at by this name: one version, or all of which `latest` is found."""
+    if name.lower() == LATEST:
+        return definition
+    return definition.version(VersionName.parse(name))
 
 
 def resolve_name(
@@ -104,6 +121,7 @@ def next_name(ctx: Context, definition: DefinitionId, scheme: str | None) -> Ver
     The first version of a definition is 1.0.0, or the date. Raises `Invalid` (`InvalidVersion`)
     past the largest number.
     """
+    allowing.check(ctx, Action.VERSION_WRITE, definition)
     with ctx.index.read() as tx:
         try:
             known = rows.list_of(tx, definition, include_staged=True)
@@ -210,6 +228,8 @@ def disk_of(version: ImageVersion, lun: int | None) -> VersionDisk:
 
 def compare(ctx: Context, first: VersionId, second: VersionId) -> dict[str, object]:
     """What two versions share, in stored bytes of packs and by content. Raises `NotFound`."""
+    allowing.check(ctx, Action.VERSION_READ, first)
+    allowing.check(ctx, Action.VERSION_READ, second)
     with ctx.index.read() as tx:
         one, two = rows.get(tx, first), rows.get(tx, second)
         for version in (one, two):

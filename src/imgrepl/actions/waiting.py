@@ -1,6 +1,6 @@
 """Waits until a version is where somebody wants it."""
 
-from imgrepl.actions import targets, versions
+from imgrepl.actions import allowing, targets, versions
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.engine.owner import is_gone
@@ -10,6 +10,7 @@ from imgrepl.gallery import operations, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model.gallery import VersionId
 from imgrepl.model.operation import OperationState
+from imgrepl.model.policy import Action
 from imgrepl.model.replica import ReplicaState, region_statuses
 from imgrepl.model.waiting import Milestone, WaitFor
 
@@ -24,6 +25,7 @@ def wait(
     Raises `Unavailable` (`WaitTimedOut`) after `timeout_seconds`, and (`OperationStalled`) when
     nobody works on it; `Invalid` (`InvalidWaitFor`) for a region that is no target.
     """
+    allowing.check(ctx, Action.VERSION_READ, version_id)
     with ctx.index.read() as tx:
         targets.check_reachable(rows.get(tx, version_id).target_regions, until)
     give_up_at = None if timeout_seconds is None else ctx.clock.monotonic() + timeout_seconds

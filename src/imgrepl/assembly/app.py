@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from imgrepl.clock import SystemClock
 from imgrepl.engine.context import Engine
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.model.events import EventSink
+from imgrepl.model.sharing import Caller
 from imgrepl.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class App:
 def open_app(settings: Settings, events: EventSink, stop: threading.Event) -> Iterator[App]:
     """Opens the index and wires everything to it; closes it all at the end."""
     clock = SystemClock()
+    owner = _user()
+    caller = caller_of(settings, owner)
     index = GalleryIndex.open(settings.index, clock=clock, new_domain=new_domain(settings))
     stores = PlaceStores(settings, StoppableClock(stop))
     try:
@@ -54,7 +57,9 @@ def open_app(settings: Settings, events: EventSink, stop: threading.Event) -> It
             Context(
                 engine=engine,
                 limits=limits_of(settings),
-                principal=_principal(),
+                principal=caller.name,
+                acting=caller,
+                owner=owner,
                 state_dir=settings.state_dir,
                 open_source=stores.open_source,
                 pricing=pricing_of(settings),
@@ -72,7 +77,18 @@ def _dedup_cache(cache_dir: Path, store_id: str) -> "DedupCache":
     return DedupCache(cache_dir / "dedup" / store_id, memory_bytes_max=_CACHE_MEMORY_BYTES)
 
 
-def _principal() -> str:
+def caller_of(settings: Settings, owner: str) -> Caller:
+    """Who asks: the index's owner, which is who runs the program, unless another one is named.
+
+    Raises `Invalid` (`InvalidPrincipal`).
+    """
+    if settings.principal is None:
+        return Caller(name=owner, owns_index=True)
+    caller = Caller.parse(settings.principal)
+    return replace(caller, owns_index=caller.name.lower() == owner.lower())
+
+
+def _user() -> str:
     try:
         return getuser()
     except (KeyError, OSError):

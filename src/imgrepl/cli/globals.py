@@ -27,6 +27,10 @@ class GlobalOptions:
     ] = None
     query: Annotated[str | None, Parameter(allow_repeating=True, help=_HELP["--query"])] = None
     index: Annotated[str | None, Parameter(allow_repeating=True, help=_HELP["--index"])] = None
+    principal: Annotated[
+        str | None,
+        Parameter(allow_repeating=True, help=_HELP["--principal"], metavar="NAME[,group=…][,…]"),
+    ] = None
     config: Annotated[str | None, Parameter(allow_repeating=True, help=_HELP["--config"])] = None
     verbose: Annotated[bool, Parameter(allow_repeating=True, help=_HELP["--verbose"])] = False
     debug: Annotated[bool, Parameter(allow_repeating=True, help=_HELP["--debug"])] = False
@@ -41,6 +45,7 @@ class GlobalOptions:
         """The settings that these flags state."""
         stated = [
             Given("index", self.index, "--index"),
+            Given("principal", self.principal, "--principal"),
             Given("output", self.output, "--output"),
             Given("log_level", "info" if self.verbose else None, "--verbose"),
             Given("log_level", "error" if self.only_show_errors else None, "--only-show-errors"),

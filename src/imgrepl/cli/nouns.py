@@ -39,6 +39,7 @@ GLOBAL_OPTIONS = {
     " json.",
     "--query JMESPATH": "Pick from the result before it is written.",
     "--index URL": "The gallery index, an SQLAlchemy URL.",
+    "--principal NAME": "Ask as somebody else, by what is shared with them.",
     "--config FILE": "A TOML file of settings.",
     "--verbose": "Also tell what is going on, on stderr.",
     "--debug": "Log everything, and show tracebacks.",

@@ -78,7 +78,7 @@ def status(
 
     with run.open() as ctx:
         version = options.found(ctx)
-        shown = _status(shapes.version(versions.view(ctx, version)))
+        shown = _status(shapes.version(versions.status(ctx, version)))
         while watch and _goes_on(shown):
             run.emit(Answer(shown, page=status_page))
             shown = _next_status(ctx, version, shown, run.interrupts.stop)
@@ -110,7 +110,7 @@ def _next_status(
     while True:
         if stop.wait(_WATCH_SECONDS):
             raise Interrupted("stopped watching; the work itself goes on")
-        status = _status(shapes.version(versions.view(ctx, version)))
+        status = _status(shapes.version(versions.status(ctx, version)))
         if status != last:
             return status
 

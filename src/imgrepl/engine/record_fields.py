@@ -3,7 +3,7 @@
 Every field, so that an index can be rebuilt from records alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -31,15 +31,31 @@ from imgrepl.model.gallery import (
 )
 from imgrepl.model.ids import IncarnationId
 from imgrepl.model.region import StorageAccountType
+from imgrepl.model.sharing import (
+    PRIVATE,
+    grants_of_json,
+    grants_to_json,
+    profile_of_json,
+    profile_to_json,
+)
 
 Fields = dict[str, Any]
 
 _NOT_FIELDS = {"id", "incarnation", "revision", "committed", "provisioning_state"}
-_ABSENT: Fields = {"deletion": None, "soft_delete_grace_days": 0}
+_ABSENT: Fields = {
+    "deletion": None,
+    "soft_delete_grace_days": 0,
+    "grants": (),
+    "sharing": PRIVATE,
+}
 """Fields that came later, by the value at which a record says nothing of them.
 
 Records that were written before are the same as those of today, and old programs read them.
 """
+_CODED: Mapping[str, Callable[[Any], Any]] = {
+    "grants": grants_to_json,
+    "sharing": profile_to_json,
+}
 
 
 def fields_of(resource: Gallery | ImageDefinition | ImageVersion) -> Fields:
@@ -53,7 +69,7 @@ def fields_of(resource: Gallery | ImageDefinition | ImageVersion) -> Fields:
         if field.name not in _NOT_FIELDS
     }
     said = {
-        name: _plain(value)
+        name: _CODED.get(name, _plain)(value)
         for name, value in values.items()
         if name not in _ABSENT or value != _ABSENT[name]
     }
@@ -95,7 +111,12 @@ def gallery_of(value: Fields, incarnation: IncarnationId, revision: int) -> Gall
         id=_gallery_id(value),
         incarnation=incarnation,
         revision=revision,
-        **values | {"created_at": _moment(values["created_at"])},
+        **values
+        | {
+            "created_at": _moment(values["created_at"]),
+            "sharing": profile_of_json(values["sharing"]) if "sharing" in values else PRIVATE,
+            "grants": grants_of_json(values.get("grants", ())),
+        },
     )
 
 
@@ -120,6 +141,7 @@ def definition_of(value: Fields, incarnation: IncarnationId, revision: int) -> I
             "end_of_life_date": _moment(values["end_of_life_date"]),
             "purchase_plan": PurchasePlan(*plan) if plan else None,
             "created_at": _moment(values["created_at"]),
+            "grants": grants_of_json(values.get("grants", ())),
         },
     )
 
@@ -144,6 +166,7 @@ def version_of(value: Fields, incarnation: IncarnationId, revision: int) -> Imag
             "replication_mode": ReplicationMode(values["replication_mode"]),
             "safety": SafetyProfile(**values["safety"]),
             "deletion": _deletion(values.get("deletion")),
+            "grants": grants_of_json(values.get("grants", ())),
         },
     )
 

@@ -9,6 +9,7 @@ from imgrepl.errors import Conflict
 from imgrepl.gallery import lookups, revisions
 from imgrepl.gallery.lookups import fold
 from imgrepl.gallery.schema import definitions, galleries, versions
+from imgrepl.gallery.shares import grant_values, granted
 from imgrepl.model.gallery import (
     Architecture,
     DefinitionId,
@@ -185,6 +186,7 @@ def _mutable(definition: ImageDefinition) -> dict[str, Any]:
         "end_of_life_date": definition.end_of_life_date,
         "release_note_uri": definition.release_note_uri,
         "tags": dict(definition.tags),
+        **grant_values(definition.grants),
         "provisioning_state": definition.provisioning_state,
     }
 
@@ -221,6 +223,7 @@ def _definition_of(row: Row[Any]) -> ImageDefinition:
         privacy_statement_uri=row.privacy_statement_uri,
         purchase_plan=PurchasePlan(*row.purchase_plan) if row.purchase_plan else None,
         tags=row.tags,
+        grants=granted(row.grants),
         created_at=row.created_at,
         provisioning_state=ProvisioningState(row.provisioning_state),
     )

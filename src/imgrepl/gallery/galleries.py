@@ -9,8 +9,10 @@ from imgrepl.errors import Conflict
 from imgrepl.gallery import lookups, revisions
 from imgrepl.gallery.lookups import fold
 from imgrepl.gallery.schema import definitions, galleries
+from imgrepl.gallery.shares import grant_values, granted, sharing_of
 from imgrepl.model.gallery import Gallery, GalleryId, ProvisioningState
 from imgrepl.model.ids import IncarnationId
+from imgrepl.model.sharing import PRIVATE, profile_to_json
 
 CHILDREN_SHOWN_MAX = 20
 
@@ -132,6 +134,8 @@ def _mutable(gallery: Gallery) -> dict[str, Any]:
         "soft_delete_enabled": gallery.soft_delete_enabled,
         "soft_delete_retention_days": gallery.soft_delete_retention_days,
         "soft_delete_grace_days": gallery.soft_delete_grace_days,
+        "sharing": None if gallery.sharing == PRIVATE else profile_to_json(gallery.sharing),
+        **grant_values(gallery.grants),
         "provisioning_state": gallery.provisioning_state,
     }
 
@@ -147,6 +151,8 @@ def _gallery_of(row: Row[Any]) -> Gallery:
         soft_delete_enabled=row.soft_delete_enabled,
         soft_delete_retention_days=row.soft_delete_retention_days,
         soft_delete_grace_days=row.soft_delete_grace_days,
+        sharing=sharing_of(row.sharing),
+        grants=granted(row.grants),
         created_at=row.created_at,
         provisioning_state=ProvisioningState(row.provisioning_state),
     )

@@ -130,6 +130,8 @@ galleries = Table(
     Column("soft_delete_enabled", Boolean, nullable=False),
     Column("soft_delete_retention_days", Integer, nullable=False),
     Column("soft_delete_grace_days", Integer, nullable=False, server_default="0"),
+    Column("sharing", JSON(none_as_null=True)),
+    Column("grants", JSON(none_as_null=True)),
     Column("created_at", UtcDateTime),
     *_provisioning_state(),
     UniqueConstraint("subscription_key", "name_key"),
@@ -165,6 +167,7 @@ definitions = Table(
     Column("privacy_statement_uri", Text),
     Column("purchase_plan", JSON(none_as_null=True)),
     Column("tags", JSON, nullable=False),
+    Column("grants", JSON(none_as_null=True)),
     Column("created_at", UtcDateTime),
     *_provisioning_state(),
     UniqueConstraint("gallery_id", "name_key", name="uq_definitions_name"),
@@ -198,6 +201,7 @@ versions = Table(
     Column("consumption_ends_at", UtcDateTime),
     Column("hard_deletion_at", UtcDateTime, index=True),
     Column("replica_counts_before", JSON(none_as_null=True)),
+    Column("grants", JSON(none_as_null=True)),
     UniqueConstraint("definition_id", "major", "minor", "patch"),
 )
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Table
 
 from imgrepl.gallery.bulk import in_lists
 from imgrepl.gallery.schema import version_disks, version_targets
+from imgrepl.gallery.shares import grant_values, granted
 from imgrepl.model.gallery import (
     GalleryId,
     ImageVersion,
@@ -51,6 +52,7 @@ def mutable_values_of(version: ImageVersion) -> dict[str, Any]:
         "tags": dict(version.tags),
         "provisioning_state": version.provisioning_state,
         **_deletion_values(version.deletion),
+        **grant_values(version.grants),
     }
 
 
@@ -122,6 +124,7 @@ def _version_of(
         tags=row.tags,
         provisioning_state=ProvisioningState(row.provisioning_state),
         deletion=_deletion_of(row),
+        grants=granted(row.grants),
     )
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 from imgrepl.errors import Invalid
 from imgrepl.model.ids import ContentId, IncarnationId
 from imgrepl.model.region import StorageAccountType
+from imgrepl.model.sharing import PRIVATE, Grant, SharingProfile
 
 VERSION_NUMBER_MAX = 2**31 - 1
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})")
@@ -137,7 +138,7 @@ class VersionId:
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """A gallery; only `description`, `tags` and the soft-delete policy may change.
+    """A gallery; only `description`, `tags`, the soft-delete policy and the sharing may change.
 
     A version in the bin can be used for the days of retention, and for the days of grace behind
     them only be brought back.
@@ -152,6 +153,8 @@ class Gallery:
     soft_delete_enabled: bool = False
     soft_delete_retention_days: int = 7
     soft_delete_grace_days: int = 0
+    sharing: SharingProfile = PRIVATE
+    grants: tuple[Grant, ...] = ()
     created_at: datetime | None = None
     provisioning_state: ProvisioningState = ProvisioningState.SUCCEEDED
 
@@ -206,6 +209,7 @@ class ImageDefinition:
     privacy_statement_uri: str | None = None
     purchase_plan: PurchasePlan | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    grants: tuple[Grant, ...] = ()
     created_at: datetime | None = None
     provisioning_state: ProvisioningState = ProvisioningState.SUCCEEDED
 
@@ -289,6 +293,7 @@ class ImageVersion:
     tags: Mapping[str, str] = field(default_factory=dict)
     provisioning_state: ProvisioningState = ProvisioningState.CREATING
     deletion: SoftDeletion | None = None
+    grants: tuple[Grant, ...] = ()
 
     @property
     def content_ids(self) -> tuple[ContentId, ...]:
