@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from imgrepl.errors import NotFound, UsageError
+from imgrepl.model.limits import PROFILES
 
 KIBIBYTE = 1 << 10
 MEBIBYTE = 1 << 20
@@ -142,13 +143,30 @@ class Settings:
         0.0,
         Bound(0, 31_536_000),
     )
-    galleries_max: int = _setting("Galleries a subscription.", 100, Bound(1, 1_000_000))
-    definitions_max: int = _setting("Image definitions a subscription.", 1_000, Bound(1, 1_000_000))
-    versions_max: int = _setting("Image versions a subscription.", 10_000, Bound(1, 10_000_000))
+    limits_profile: str = _setting(
+        "Azure's limits of which year: what is not set by itself in the seven below.",
+        "today",
+        Bound(choices=tuple(PROFILES)),
+    )
+    galleries_max: int = _setting(
+        "Galleries of a subscription in a region.", 100, Bound(1, 1_000_000)
+    )
+    definitions_max: int = _setting(
+        "Image definitions of a subscription in a region.", 1_000, Bound(1, 1_000_000)
+    )
+    versions_max: int = _setting(
+        "Image versions of a subscription in a region.", 10_000, Bound(1, 10_000_000)
+    )
     replicas_max: int = _setting("Replicas of a version in one region.", 100, Bound(1, 100))
     disk_bytes_max: int = _setting(
         "Largest disk, as the guest sees it.", 2048 * GIBIBYTE, Bound(MEBIBYTE, 32_767 * GIBIBYTE)
     )
+    shallow_disk_bytes_max: int = _setting(
+        "Largest disk of a shallow version.",
+        32_767 * GIBIBYTE,
+        Bound(MEBIBYTE, 32_767 * GIBIBYTE),
+    )
+    tags_max: int = _setting("Tags of one resource.", 50, Bound(0, 1_000))
     prices_file: Path | None = field(
         default=None,
         metadata=_about(
@@ -262,7 +280,20 @@ def load(
     for given in [*(_from_file(path) if path else ()), *_from_variables(environ), *flags]:
         values[given.name] = _converted(given)
         origins[given.name] = given.origin
+    _apply_profile(values, origins)
     return Loaded(Settings(**values, environ=environ), origins)
+
+
+def _apply_profile(values: dict[str, Any], origins: dict[str, str]) -> None:
+    """What the profile of limits says, of those that nobody set."""
+    profile = values.get("limits_profile")
+    if profile is None:
+        return
+    limits = PROFILES[profile]
+    for spec in fields(limits):
+        if origins.get(spec.name) == "default":
+            values[spec.name] = getattr(limits, spec.name)
+            origins[spec.name] = f"limits_profile {profile}"
 
 
 def _path_defaults(environ: Mapping[str, str]) -> dict[str, Any]:

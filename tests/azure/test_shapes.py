@@ -25,10 +25,12 @@ from imgrepl.errors import (
 from imgrepl.gallery.activity import ActivityEntry
 from imgrepl.model.gallery import (
     GalleryId,
+    HostCaching,
     ProvisioningState,
     PurchasePlan,
     Range,
     VersionDisk,
+    VersionName,
 )
 from imgrepl.model.ids import ContentId, OperationId
 from imgrepl.model.operation import Operation, OperationKind, OperationState, Owner
@@ -65,7 +67,9 @@ def test_a_gallery() -> None:
 def test_a_definition() -> None:
     shown = shapes.definition(
         samples.definition(
-            features={"SecurityType": "TrustedLaunch"},
+            features={"SecurityType": "TrustedLaunch", "IsHibernateSupported": "True"},
+            features_start_at={"IsHibernateSupported": VersionName(1, 2, 0)},
+            allow_update_image=True,
             recommended_vcpus=Range(1, 4),
             purchase_plan=PurchasePlan("n", "p", "q"),
             end_of_life_date=samples.NOON,
@@ -78,7 +82,11 @@ def test_a_definition() -> None:
         "Generalized",
         "V2",
     )
-    assert shown["features"] == [{"name": "SecurityType", "value": "TrustedLaunch"}]
+    assert shown["features"] == [
+        {"name": "SecurityType", "value": "TrustedLaunch"},
+        {"name": "IsHibernateSupported", "value": "True", "startsAtVersion": "1.2.0"},
+    ]
+    assert shown["allowUpdateImage"] is True
     assert shown["recommended"] == {
         "vCPUs": {"min": 1, "max": 4},
         "memory": {"min": None, "max": None},
@@ -97,6 +105,7 @@ def _view() -> VersionView:
         stored_bytes=1000,
         content_id=ContentId("c" * 64),
         chunks=1,
+        host_caching=HostCaching.READ_ONLY,
     )
     data_disk = VersionDisk(lun=3, source="data.raw")
     version = samples.version(
@@ -143,8 +152,14 @@ def test_a_version_has_azures_fields() -> None:
     }
     assert shown["publishingProfile"]["publishedDate"] == NOON
     assert shown["storageProfile"] == {
-        "osDiskImage": {"sizeInGB": 9, "source": {"uri": "debian.vhd"}},
-        "dataDiskImages": [{"lun": 3, "sizeInGB": None, "source": {"uri": "data.raw"}}],
+        "osDiskImage": {
+            "sizeInGB": 9,
+            "hostCaching": "ReadOnly",
+            "source": {"uri": "debian.vhd"},
+        },
+        "dataDiskImages": [
+            {"lun": 3, "sizeInGB": None, "hostCaching": None, "source": {"uri": "data.raw"}}
+        ],
     }
     assert shown["replicationStatus"] == {
         "aggregatedState": "InProgress",

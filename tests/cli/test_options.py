@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gallery import samples
 from imgrepl.actions.version_requests import TargetRequest
 from imgrepl.cli.frame import build
 from imgrepl.cli.region_options import RegionOptions
@@ -152,7 +153,7 @@ def test_a_plan_is_whole_or_absent() -> None:
 
 
 def test_half_a_range_keeps_its_other_half() -> None:
-    present = definition("--os-type", "Linux", "--minimum-memory", "2", "--maximum-memory", "8")
+    present = samples.definition(recommended_memory=Range(2, 8))
     options = options_of(["image-definition", "update", *NAMES, "--minimum-memory", "4"])
 
     assert options.changes(present).recommended_memory == Range(4, 8)
@@ -160,7 +161,7 @@ def test_half_a_range_keeps_its_other_half() -> None:
 
 
 def test_an_empty_text_clears_a_field_and_set_reaches_what_az_reaches() -> None:
-    present = definition("--os-type", "Linux", "--tags", "a=b")
+    present = samples.definition(tags={"a": "b"})
     words = ["--description", "", "--set", "tags.c=d", "endOfLifeDate=2030-01-01"]
     changes = options_of(["image-definition", "update", *NAMES, *words]).changes(present)
 
@@ -173,7 +174,7 @@ def test_set_refuses_what_cannot_change() -> None:
     options = options_of(["image-definition", "update", *NAMES, "--set", "osType=Windows"])
 
     with pytest.raises(Conflict) as caught:
-        options.changes(definition("--os-type", "Linux"))
+        options.changes(samples.definition())
     assert caught.value.code == "ImmutableProperty"
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from imgrepl.assembly.bounds import limits_of
 from imgrepl.errors import NotFound, UsageError
+from imgrepl.model.limits import AZURE_2021, AZURE_TODAY
 from imgrepl.settings import Given, as_variables, documented_settings, load, setting_fields
 
 HOME = {"HOME": "/home/golden"}
@@ -14,6 +16,20 @@ HOME = {"HOME": "/home/golden"}
 def write(path: Path, text: str) -> str:
     path.write_text(text, encoding="utf-8")
     return str(path)
+
+
+def test_a_profile_sets_the_limits_that_nobody_set() -> None:
+    environment = {"IMGREPL_LIMITS_PROFILE": "2021", "IMGREPL_REPLICAS_MAX": "7"}
+    settings, origins = load([], environment)
+    assert limits_of(settings) == replace(AZURE_2021, replicas_max=7)
+    assert origins["disk_bytes_max"] == "limits_profile 2021"
+    assert origins["replicas_max"] == "IMGREPL_REPLICAS_MAX"
+    again = load([], as_variables(settings)).settings
+    assert limits_of(again) == limits_of(settings)
+
+
+def test_without_a_profile_the_limits_are_azures_of_today() -> None:
+    assert limits_of(load([], {}).settings) == AZURE_TODAY
 
 
 def test_flags_win_over_variables_over_the_file_over_defaults(tmp_path: Path) -> None:

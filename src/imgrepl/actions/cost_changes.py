@@ -54,6 +54,7 @@ def check(ctx: Context, found: CostChange) -> None:
         raise Invalid(
             str(found.budget),
             code="BudgetExceeded",
+            target="budget_monthly_usd",
             hint="fewer replicas or regions, or a higher budget_monthly_usd; `imgrepl cost` shows"
             " what the money goes to",
         )

@@ -17,6 +17,7 @@ from imgrepl.actions import (
     parents,
     publishing,
     rehearsing,
+    source_rules,
     targets,
     versions,
     waiting,
@@ -114,7 +115,7 @@ def _wanted(
         _check_parents(tx, request)
     location = request.location or (gallery.location if gallery is not None else None)
     home = regions.get(tx, normal_region_name(location or parents.default_location(tx))).name
-    kind = StorageAccountType(request.storage_account_type or StorageAccountType.STANDARD_LRS)
+    kind = _storage_account_type(request)
     count = 1 if request.replica_count is None else request.replica_count
     ctx.limits.check_replica_count(count, str(request.id))
     chosen = targets.resolve(
@@ -124,6 +125,7 @@ def _wanted(
         location=home,
         replica_count=count,
         storage_account_type=kind,
+        strategy=request.storage_account_strategy,
     )
     return ImageVersion(
         id=request.id,
@@ -133,12 +135,25 @@ def _wanted(
         target_regions=targets.with_exclusions(chosen, request.exclude_from_latest_in),
         replica_count=count,
         storage_account_type=kind,
-        disks=_staged_disks(ctx, tx, disks),
+        storage_account_strategy=request.storage_account_strategy,
+        disks=_staged_disks(ctx, tx, request, disks),
         exclude_from_latest=request.exclude_from_latest,
         end_of_life_date=rules.check_end_of_life(request.end_of_life_date, ctx.clock.now()),
         safety=request.safety,
         tags=rules.check_tags(request.tags, ctx.limits),
     )
+
+
+def _storage_account_type(request: CreateVersion) -> StorageAccountType:
+    if request.storage_account_type and request.storage_account_strategy:
+        raise Invalid(
+            f"storage account type {request.storage_account_type} and strategy"
+            f" {request.storage_account_strategy} exclude each other",
+            code="InvalidStorageAccountType",
+            target=str(request.id),
+            hint="name one of them; a region may state its own type beside either",
+        )
+    return StorageAccountType(request.storage_account_type or StorageAccountType.STANDARD_LRS)
 
 
 def _check_parents(tx: Connection, request: CreateVersion) -> None:
@@ -154,20 +169,31 @@ def _check_parents(tx: Connection, request: CreateVersion) -> None:
 
 
 def _staged_disks(
-    ctx: Context, tx: Connection, disks: Sequence[DiskRequest]
+    ctx: Context, tx: Connection, request: CreateVersion, disks: Sequence[DiskRequest]
 ) -> tuple[VersionDisk, ...]:
     from_version = [disk for disk in disks if disk.source.startswith(VERSION_SCHEME)]
+    caching = request.host_caching
     if not from_version:
-        return tuple(VersionDisk(lun=disk.lun, source=disk.source) for disk in disks)
+        ctx.limits.check_luns(request.data_disks)
+        _check_caching(request, [disk.lun for disk in disks])
+        return tuple(
+            VersionDisk(lun=disk.lun, source=disk.source, host_caching=caching.get(disk.lun))
+            for disk in disks
+        )
     if len(disks) != 1:
         raise Invalid(
-            "a version that is made from another one takes all of its disks: name no data disks",
+            f"a version that is made from another one takes all of its disks, and {len(disks)} are"
+            " named: name no data disks",
             code="InvalidDiskLayout",
+            target=str(request.id),
+            hint="name the version alone, as --os-disk imgrepl:GALLERY/NAME/VERSION",
         )
     reference = disks[0].source
     definition, name = parse_version_reference(reference.removeprefix(VERSION_SCHEME))
     source = rows.get(tx, versions.resolve_name(tx, definition, name, None))
     soft_deletion.check_usable(source, ctx.clock.now())
+    source_rules.check(ctx, tx, request.id.definition, source)
+    _check_caching(request, [disk.lun for disk in source.disks])
     return tuple(
         VersionDisk(
             lun=disk.lun,
@@ -179,9 +205,22 @@ def _staged_disks(
             content_id=disk.content_id,
             chunks=disk.chunks,
             sha256=disk.sha256,
+            host_caching=caching.get(disk.lun, disk.host_caching),
         )
         for disk in source.disks
     )
+
+
+def _check_caching(request: CreateVersion, luns: Sequence[int | None]) -> None:
+    for lun in request.host_caching:
+        if lun not in luns:
+            raise Invalid(
+                f"host caching is stated for the LUN {lun}, which is no disk of {request.id}",
+                code="InvalidDiskLayout",
+                target=str(lun),
+                hint="its data disks have the LUNs "
+                + (", ".join(str(known) for known in luns if known is not None) or "of none"),
+            )
 
 
 def _stage(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -> OperationId:

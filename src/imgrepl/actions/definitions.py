@@ -25,6 +25,7 @@ from imgrepl.model.gallery import (
     OsType,
     PurchasePlan,
     Range,
+    VersionName,
 )
 from imgrepl.model.ids import IncarnationId
 from imgrepl.model.policy import Action
@@ -46,6 +47,8 @@ class CreateDefinition:
     architecture: Architecture = Architecture.X64
     location: str | None = None
     features: Mapping[str, str] = field(default_factory=dict)
+    features_start_at: Mapping[str, VersionName] = field(default_factory=dict)
+    allow_update_image: bool = False
     recommended_vcpus: Range = OPEN_RANGE
     recommended_memory: Range = OPEN_RANGE
     disallowed_disk_types: tuple[str, ...] = ()
@@ -62,7 +65,8 @@ class CreateDefinition:
 class DefinitionChanges:
     """What an update sets: None leaves a field as it is.
 
-    `clear` names fields of `CLEARABLE` to be set back to None.
+    `clear` names fields of `CLEARABLE` to be set back to None. `features` and their starts replace
+    those there are, where `allow_update_image` is set or was.
     """
 
     description: str | None = None
@@ -71,6 +75,9 @@ class DefinitionChanges:
     recommended_vcpus: Range | None = None
     recommended_memory: Range | None = None
     disallowed_disk_types: tuple[str, ...] | None = None
+    features: Mapping[str, str] | None = None
+    features_start_at: Mapping[str, VersionName] | None = None
+    allow_update_image: bool | None = None
     tags: Mapping[str, str] | None = None
     clear: frozenset[str] = frozenset()
 
@@ -129,7 +136,8 @@ def update(
 ) -> ImageDefinition:
     """Changes what may change. Nothing to change: nothing is written.
 
-    Raises `NotFound`; `Conflict` (`ChangedMeanwhile`); `Invalid` for a field that breaks a rule.
+    Raises `NotFound`; `Conflict` (`ChangedMeanwhile`, `ImmutableProperty`); `Invalid` for a field
+    that breaks a rule.
     """
     allowing.check(ctx, Action.DEFINITION_WRITE, definition_id)
     with ctx.index.begin() as tx:
@@ -165,16 +173,20 @@ def _checked(
     ctx: Context, request: CreateDefinition, gallery_id: GalleryId, location: str
 ) -> ImageDefinition:
     given = {item.name: getattr(request, item.name) for item in fields(request)}
+    features = rules.check_features(request.features)
     given |= {
         "id": names.check_definition(gallery_id.definition(request.id.definition)),
         "identifier": names.check_identifier(request.identifier),
         "location": normal_region_name(location),
-        "features": rules.check_features(request.features),
+        "features": features,
+        "features_start_at": rules.check_feature_starts(request.features_start_at, features),
         "disallowed_disk_types": rules.check_disk_types(request.disallowed_disk_types),
         "tags": rules.check_tags(request.tags, ctx.limits),
         "description": request.description or None,
     }
     _check_ranges(request.recommended_vcpus, request.recommended_memory)
+    rules.check_security(features, request.hyper_v_generation)
+    rules.check_plan(request.purchase_plan)
     rules.check_uri("releaseNoteUri", request.release_note_uri)
     rules.check_uri("privacyStatementUri", request.privacy_statement_uri)
     return ImageDefinition(
@@ -223,7 +235,29 @@ def _changed(ctx: Context, before: ImageDefinition, changes: DefinitionChanges) 
         set_to["tags"] = rules.check_tags(changes.tags, ctx.limits)
     if changes.disallowed_disk_types is not None:
         set_to["disallowed_disk_types"] = rules.check_disk_types(changes.disallowed_disk_types)
+    if changes.features is not None or changes.features_start_at is not None:
+        set_to |= _features(before, changes)
     return replace(before, **set_to)
+
+
+def _features(before: ImageDefinition, changes: DefinitionChanges) -> dict[str, Any]:
+    asked = before.features if changes.features is None else changes.features
+    features = rules.check_features(asked)
+    kept = {name: at for name, at in before.features_start_at.items() if name in features}
+    given = kept if changes.features_start_at is None else changes.features_start_at
+    starts = rules.check_feature_starts(given, features)
+    rules.check_security(features, before.hyper_v_generation)
+    differs = (features, starts) != (dict(before.features), dict(before.features_start_at))
+    allowed = changes.allow_update_image
+    if differs and not (before.allow_update_image if allowed is None else allowed):
+        raise Conflict(
+            f"the features of {before.id} cannot change: allowUpdateImage is false",
+            code="ImmutableProperty",
+            target="features",
+            details=[f"{name}={value}" for name, value in before.features.items()],
+            hint="say --allow-update-image with the change, or make another definition",
+        )
+    return {"features": features, "features_start_at": starts}
 
 
 def _log(

@@ -58,7 +58,10 @@ def opened(
     twice = {source for source in named if named.count(source) > 1}
     if twice:
         raise Invalid(
-            f"{twice.pop()} is named for two disks of one version", code="InvalidDiskLayout"
+            f"{min(twice)} is named for two disks of one version",
+            code="InvalidDiskLayout",
+            target=min(twice),
+            hint="each disk has a source of its own",
         )
     with ExitStack() as stack:
         disks = []
@@ -77,7 +80,7 @@ def _open(ctx: Context, request: DiskRequest, *, quiet: bool) -> DiskSource:
     )
     disk = open_disk(ctx.open_source(request.source), options)
     try:
-        _check_size(ctx, request, disk.size_bytes)
+        ctx.limits.check_disk_bytes(request.source, disk.size_bytes)
         problems = [*disk.problems, *gallery_problems(disk.size_bytes)]
         for problem in () if quiet else problems:
             ctx.events(
@@ -91,14 +94,3 @@ def _open(ctx: Context, request: DiskRequest, *, quiet: bool) -> DiskSource:
         disk.close()
         raise
     return DiskSource(lun=request.lun, disk=disk, sha256=request.sha256)
-
-
-def _check_size(ctx: Context, request: DiskRequest, size_bytes: int) -> None:
-    if size_bytes > ctx.limits.disk_bytes_max:
-        raise Invalid(
-            f"{request.source} is a disk of {size_bytes} bytes; the limit is"
-            f" {ctx.limits.disk_bytes_max}",
-            code="DiskTooLarge",
-            target=request.source,
-            hint="the setting disk_bytes_max raises it",
-        )

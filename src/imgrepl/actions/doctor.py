@@ -5,18 +5,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from imgrepl.actions import allowing, region_checks, regions
+from imgrepl.actions import allowing, practices, region_checks, regions
 from imgrepl.actions.context import Context
 from imgrepl.errors import ImgreplError
-from imgrepl.gallery import operations, replicas
+from imgrepl.gallery import operations
 from imgrepl.gallery import versions as rows
 from imgrepl.model.operation import OperationState
 from imgrepl.model.policy import Action
 from imgrepl.model.region import Region
-from imgrepl.model.replica import ReplicaState
 
 _FREE_BYTES_MIN = 1 << 30
-_REPLICAS_ADVISED = 3
 _OPERATIONS_LOOKED_AT = 200
 
 Finding = dict[str, Any]
@@ -50,13 +48,10 @@ def _machine(ctx: Context) -> Iterator[Finding]:
 def _index(ctx: Context) -> Iterator[Finding]:
     with ctx.index.read() as tx:
         recent = operations.list_recent(tx, _OPERATIONS_LOOKED_AT)
-        versions = rows.list_all(tx)
-        failed = [
-            version.id
-            for version in versions
-            if any(r.state is ReplicaState.FAILED for r in replicas.of_version(tx, version.id))
-        ]
-    yield _finding("index", "ok", f"{ctx.index.url}: {len(versions)} versions")
+        count = rows.count_all(tx)
+        failed = rows.failed_somewhere(tx)
+        advice = list(practices.neglected(tx))
+    yield _finding("index", "ok", f"{ctx.index.url}: {count} versions")
     for operation in recent:
         if operation.state is OperationState.STALLED:
             text = f"operation {operation.id} on {operation.target} has nobody who works on it"
@@ -66,13 +61,8 @@ def _index(ctx: Context) -> Iterator[Finding]:
         text = f"{version_id} failed in at least one region"
         hint = "`imgrepl image-version retry` goes on with it"
         yield _finding("replicas", "warning", text, hint)
-    for version in versions:
-        scarce = [t.name for t in version.target_regions if t.replica_count < _REPLICAS_ADVISED]
-        if scarce and len(version.target_regions) == 1:
-            text = (
-                f"{version.id} stands in one region, with fewer than {_REPLICAS_ADVISED} replicas"
-            )
-            yield _finding("replicas", "warning", text, "add a region, or raise --replica-count")
+    for practice in advice:
+        yield _finding(practice.name, "warning", practice.message, practice.hint)
 
 
 def _region(ctx: Context, region: Region) -> Finding:

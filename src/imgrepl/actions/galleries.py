@@ -240,4 +240,6 @@ def _check_days(what: str, days: int | None, least: int) -> None:
             f"a {what} of {days} days is not between {least} and {RETENTION_DAYS_MAX}",
             code="OutOfRange",
             target="softDeletePolicy",
+            hint=f"state {least} to {RETENTION_DAYS_MAX} days; switch the bin off with"
+            " --soft-delete false",
         )

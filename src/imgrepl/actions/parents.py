@@ -1,16 +1,20 @@
 """`--create-parents`: the gallery and the definition that a first version lacks."""
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from imgrepl.actions import definitions, galleries
 from imgrepl.actions.context import Context
 from imgrepl.actions.definitions import CreateDefinition
+from imgrepl.actions.disk_sources import VERSION_SCHEME
 from imgrepl.actions.version_requests import CreateVersion
 from imgrepl.errors import NotFound
 from imgrepl.gallery import definitions as definition_rows
 from imgrepl.gallery import galleries as gallery_rows
 from imgrepl.gallery import regions
-from imgrepl.model.gallery import ImageIdentifier, OsType
+from imgrepl.model.gallery import ImageDefinition, ImageIdentifier, OsType
+from imgrepl.model.references import parse_version_reference
 
 
 def default_location(tx: Connection) -> str:
@@ -31,7 +35,8 @@ def default_location(tx: Connection) -> str:
 def create_missing(ctx: Context, request: CreateVersion) -> None:
     """Makes the gallery and the definition of `request` where they are missing.
 
-    Publisher, offer and SKU come from their names; the guest is taken to be a generalized Linux.
+    Publisher, offer and SKU come from their names. A definition for a version that is made from
+    another one is like that one's; else the guest is taken to be a generalized Linux.
     """
     gallery_id, definition_id = request.id.gallery, request.id.definition
     with ctx.index.read() as tx:
@@ -39,13 +44,31 @@ def create_missing(ctx: Context, request: CreateVersion) -> None:
         definition = definition_rows.find(tx, definition_id) if gallery is not None else None
         home = request.location or (gallery.location if gallery is not None else None)
         location = home or default_location(tx)
+        like = _source_definition(tx, request.os_disk)
     if gallery is None:
         galleries.create(ctx, gallery_id, location=location)
     if definition is None:
         identifier = ImageIdentifier(gallery_id.gallery, definition_id.definition, "default")
-        definitions.create(
-            ctx,
-            CreateDefinition(
-                id=definition_id, identifier=identifier, os_type=OsType.LINUX, location=location
-            ),
+        plain = CreateDefinition(
+            id=definition_id, identifier=identifier, os_type=OsType.LINUX, location=location
         )
+        definitions.create(ctx, plain if like is None else _alike(plain, like))
+
+
+def _source_definition(tx: Connection, source: str) -> ImageDefinition | None:
+    if not source.startswith(VERSION_SCHEME):
+        return None
+    definition, _version = parse_version_reference(source.removeprefix(VERSION_SCHEME))
+    return definition_rows.get(tx, definition)
+
+
+def _alike(plain: CreateDefinition, like: ImageDefinition) -> CreateDefinition:
+    return replace(
+        plain,
+        os_type=like.os_type,
+        os_state=like.os_state,
+        hyper_v_generation=like.hyper_v_generation,
+        architecture=like.architecture,
+        purchase_plan=like.purchase_plan,
+        features=dict(like.features),
+    )

@@ -225,7 +225,8 @@ def let_go(tx: Connection, version_id: VersionId) -> None:
     """Its publication has ended early: a committed version is free for the next operation."""
     version = versions.find(tx, version_id)
     if version is not None and version.committed:
-        versions.set_state(tx, version_id, ProvisioningState.FAILED)
+        if version.provisioning_state is not ProvisioningState.DELETING:
+            versions.set_state(tx, version_id, ProvisioningState.FAILED)
         versions.set_operation(tx, version_id, None)
 
 

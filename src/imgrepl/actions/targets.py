@@ -9,7 +9,7 @@ from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import TargetRequest
 from imgrepl.errors import Invalid
 from imgrepl.gallery import regions
-from imgrepl.model.gallery import TargetRegion
+from imgrepl.model.gallery import StorageAccountStrategy, TargetRegion
 from imgrepl.model.region import Region, StorageAccountType, normal_region_name
 from imgrepl.model.waiting import WaitFor
 
@@ -22,8 +22,11 @@ def resolve(
     location: str,
     replica_count: int,
     storage_account_type: StorageAccountType,
+    strategy: StorageAccountStrategy | None = None,
 ) -> tuple[TargetRegion, ...]:
     """Targets in the order asked for; the home region alone when nothing was asked.
+
+    A region that states no type has the common one, or what the strategy finds there.
 
     Raises `Invalid` (`InvalidTargetRegions`, `OutOfRange`, `StorageTypeNotOffered`) and `NotFound`
     (`RegionNotFound`).
@@ -32,7 +35,7 @@ def resolve(
     targets = []
     for request in asked:
         region = regions.get(tx, normal_region_name(request.name))
-        kind = request.storage_account_type or storage_account_type
+        kind = request.storage_account_type or _type_in(region, storage_account_type, strategy)
         count = replica_count if request.replica_count is None else request.replica_count
         ctx.limits.check_replica_count(count, region.name)
         check_offered(region, kind)
@@ -41,6 +44,19 @@ def resolve(
         )
     check_targets(targets, location)
     return tuple(targets)
+
+
+def _type_in(
+    region: Region, common: StorageAccountType, strategy: StorageAccountStrategy | None
+) -> StorageAccountType:
+    match strategy:
+        case None:
+            return common
+        case StorageAccountStrategy.DEFAULT_STANDARD_LRS:
+            return StorageAccountType.STANDARD_LRS
+        case StorageAccountStrategy.PREFER_STANDARD_ZRS:
+            zonal = region.offers(StorageAccountType.STANDARD_ZRS)
+            return StorageAccountType.STANDARD_ZRS if zonal else StorageAccountType.STANDARD_LRS
 
 
 def with_exclusions(
@@ -58,6 +74,7 @@ def with_exclusions(
             f" {', '.join(target.name for target in targets)}",
             code="InvalidTargetRegions",
             target=unknown[0],
+            hint="name a target region, or add this one with --add-regions",
         )
     return tuple(
         replace(target, exclude_from_latest=wanted.get(target.name, target.exclude_from_latest))
@@ -73,6 +90,8 @@ def check_targets(targets: Iterable[TargetRegion], location: str) -> None:
         raise Invalid(
             f"target region {', '.join(twice)} is named more than once",
             code="InvalidTargetRegions",
+            target=twice[0],
+            hint='name each region once; "East US" and eastus are one',
         )
     if location not in names:
         raise Invalid(
@@ -91,6 +110,7 @@ def check_reachable(targets: Iterable[TargetRegion], wait: WaitFor) -> None:
             f"{wait.region} cannot be waited for: the target regions are {', '.join(names)}",
             code="InvalidWaitFor",
             target=wait.region,
+            hint="name one of them, or add the region with --add-regions",
         )
 
 

@@ -91,9 +91,12 @@ def _changed(
         raise Conflict(
             f"{version.id} is still being published",
             code="VersionStaged",
+            target=str(version.id),
             hint="wait for it with `imgrepl image-version wait`",
         )
     soft_deletion.check_active(version)
+    if request.replica_count is not None:
+        ctx.limits.check_replica_count(request.replica_count, str(version.id))
     chosen = targets.with_exclusions(
         _targets(ctx, tx, version, request), request.exclude_from_latest_in
     )
@@ -109,20 +112,24 @@ def _changed(
         ),
     )
     _check_removal(version, chosen, safety)
-    end_of_life = version.end_of_life_date
-    if request.end_of_life_date is not None:
+    end_of_life = None if request.clear_end_of_life else version.end_of_life_date
+    if request.end_of_life_date not in {None, version.end_of_life_date}:
         end_of_life = rules.check_end_of_life(request.end_of_life_date, ctx.clock.now())
     tags = version.tags if request.tags is None else rules.check_tags(request.tags, ctx.limits)
     excluded = request.exclude_from_latest
     return replace(
         version,
         target_regions=chosen,
-        replica_count=request.replica_count or version.replica_count,
+        replica_count=_given(request.replica_count, version.replica_count),
         exclude_from_latest=version.exclude_from_latest if excluded is None else excluded,
         end_of_life_date=end_of_life,
         safety=safety,
         tags=tags,
     )
+
+
+def _given(asked: int | None, present: int) -> int:
+    return present if asked is None else asked
 
 
 def _targets(
@@ -145,12 +152,17 @@ def _targets(
         unknown = gone - known.keys()
         if unknown:
             raise Invalid(
-                f"{', '.join(sorted(unknown))} is no target region of {version.id}",
+                f"{', '.join(sorted(unknown))} is no target region of {version.id}: those are"
+                f" {', '.join(known)}",
                 code="InvalidTargetRegions",
+                target=min(unknown),
+                hint="name one of them, or none",
             )
         added = {normal_region_name(r.name): r for r in request.add_regions or ()}
         kept = [
-            TargetRequest(t.name, request.replica_count or t.replica_count, t.storage_account_type)
+            TargetRequest(
+                t.name, _given(request.replica_count, t.replica_count), t.storage_account_type
+            )
             for t in version.target_regions
             if t.name not in gone and t.name not in added
         ]
@@ -160,8 +172,9 @@ def _targets(
         tx,
         [_with_type(item, known) for item in asked],
         location=version.location,
-        replica_count=request.replica_count or version.replica_count,
+        replica_count=_given(request.replica_count, version.replica_count),
         storage_account_type=version.storage_account_type,
+        strategy=version.storage_account_strategy,
     )
     for target in chosen:
         before = known.get(target.name)

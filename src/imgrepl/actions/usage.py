@@ -4,8 +4,9 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from imgrepl.actions import allowing
+from imgrepl.actions import allowing, limits_used
 from imgrepl.actions.context import Context
+from imgrepl.actions.limits_used import LimitUse
 from imgrepl.gallery import usage
 from imgrepl.gallery.usage import RegionShare
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
@@ -32,7 +33,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class UsageReport:
-    """Usage at every level; keys are in the order of names."""
+    """Usage at every level; keys are in the order of names. `limits` are those of the index."""
 
     galleries: dict[GalleryId, Usage]
     definitions: dict[DefinitionId, Usage]
@@ -40,6 +41,7 @@ class UsageReport:
     version_regions: dict[tuple[VersionId, str], Usage]
     regions: dict[str, Usage]
     total: Usage
+    limits: tuple[LimitUse, ...] = ()
 
 
 def report(ctx: Context, gallery_id: GalleryId | None = None) -> UsageReport:
@@ -47,6 +49,7 @@ def report(ctx: Context, gallery_id: GalleryId | None = None) -> UsageReport:
     sees = allowing.seeing(ctx, Action.VERSION_READ, gallery_id)
     with ctx.index.read() as tx:
         shares = [one for one in usage.shares(tx, gallery_id) if sees(one.version)]
+        limits = limits_used.of_index(tx, ctx.limits) if sees(None) else ()
     return UsageReport(
         galleries=_by(shares, lambda share: share.version.gallery),
         definitions=_by(shares, lambda share: share.version.definition),
@@ -54,6 +57,7 @@ def report(ctx: Context, gallery_id: GalleryId | None = None) -> UsageReport:
         version_regions=_by(shares, lambda share: (share.version, share.region)),
         regions=_by(shares, lambda share: share.region),
         total=_usage(shares),
+        limits=limits,
     )
 
 

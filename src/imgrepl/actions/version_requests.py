@@ -6,7 +6,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from imgrepl.model.cost_change import CostChange
-from imgrepl.model.gallery import ImageVersion, SafetyProfile, VersionId
+from imgrepl.model.gallery import (
+    HostCaching,
+    ImageVersion,
+    SafetyProfile,
+    StorageAccountStrategy,
+    VersionId,
+)
 from imgrepl.model.ids import OperationId
 from imgrepl.model.region import StorageAccountType
 from imgrepl.model.replica import Replica
@@ -26,7 +32,8 @@ class CreateVersion:
     """A version to publish. `parents` maps a disk (None is the OS disk) to files for its chain.
 
     `exclude_from_latest_in` gives target regions an exclusion of their own, which wins over the
-    common one.
+    common one. `storage_account_type` and `storage_account_strategy` exclude each other.
+    `host_caching` is by LUN, None for the OS disk.
     """
 
     id: VersionId
@@ -37,6 +44,8 @@ class CreateVersion:
     target_regions: Sequence[TargetRequest] | None = None
     replica_count: int | None = None
     storage_account_type: StorageAccountType | str | None = None
+    storage_account_strategy: StorageAccountStrategy | None = None
+    host_caching: Mapping[int | None, HostCaching] = field(default_factory=dict)
     exclude_from_latest: bool = False
     exclude_from_latest_in: Mapping[str, bool | None] = field(default_factory=dict)
     end_of_life_date: datetime | None = None
@@ -52,7 +61,8 @@ class CreateVersion:
 class UpdateVersion:
     """Changes to a version's publishing and safety profile; None leaves a field as it is.
 
-    In `exclude_from_latest_in` a region's None takes its own exclusion away again.
+    In `exclude_from_latest_in` a region's None takes its own exclusion away again;
+    `clear_end_of_life` takes away the end of life.
     """
 
     target_regions: Sequence[TargetRequest] | None = None
@@ -62,6 +72,7 @@ class UpdateVersion:
     exclude_from_latest: bool | None = None
     exclude_from_latest_in: Mapping[str, bool | None] = field(default_factory=dict)
     end_of_life_date: datetime | None = None
+    clear_end_of_life: bool = False
     block_deletion_before_end_of_life: bool | None = None
     allow_deletion_of_replicated_locations: bool | None = None
     tags: Mapping[str, str] | None = None

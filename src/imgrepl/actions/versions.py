@@ -105,7 +105,11 @@ def resolve_name(
         if version is None or not version.committed:
             rows.list_of(tx, definition)
             raise NotFound(
-                f"{definition} has no version {name}", code="VersionNotFound", target=name
+                f"{definition} has no version {name}",
+                code="VersionNotFound",
+                target=name,
+                hint=f"`imgrepl image-version list -r {definition.gallery.gallery}"
+                f" -i {definition.definition}` shows those there are",
             )
         return version.id
     if region is not None:
@@ -143,17 +147,14 @@ def next_name(ctx: Context, definition: DefinitionId, scheme: str | None) -> Ver
             f"{following} is past the largest number {VERSION_NUMBER_MAX}",
             code="InvalidVersion",
             target=str(definition),
+            hint="count another part up, with --auto-version minor or major",
         )
     return following
 
 
 def check_room(ctx: Context, tx: Connection, version: ImageVersion) -> None:
     """Whether one more version fits. Raises `Invalid` (`LimitExceeded`)."""
-    subscription = version.id.gallery.subscription.lower()
-    present = sum(
-        other.id.gallery.subscription.lower() == subscription and other.location == version.location
-        for other in rows.list_all(tx, include_staged=True)
-    )
+    present = rows.count(tx, version.id.gallery.subscription, version.location)
     where = f"subscription {version.id.gallery.subscription} in {version.location}"
     ctx.limits.check_room("image versions", present, ctx.limits.versions_max, where)
 
@@ -173,7 +174,7 @@ def differences(existing: ImageVersion, wanted: ImageVersion, *, content: bool) 
     With `content`, what only a committed version has is left out of the comparison.
     """
     names = ["location", "target_regions", "exclude_from_latest", "end_of_life_date", "tags"]
-    names += ["storage_account_type", "safety", "replication_mode"]
+    names += ["storage_account_type", "storage_account_strategy", "safety", "replication_mode"]
     lines = []
     for name in names:
         old, new = getattr(existing, name), getattr(wanted, name)

@@ -30,6 +30,8 @@ def limits_of(settings: Settings) -> Limits:
         versions_max=settings.versions_max,
         replicas_max=settings.replicas_max,
         disk_bytes_max=settings.disk_bytes_max,
+        shallow_disk_bytes_max=settings.shallow_disk_bytes_max,
+        tags_max=settings.tags_max,
     )
 
 

@@ -1,8 +1,15 @@
 """Azure Resource Manager ids of our resources."""
 
+import re
+
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
 
 GALLERY_TYPE = "Microsoft.Compute/galleries"
+_VERSION = re.compile(
+    r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.Compute"
+    r"/galleries/([^/]+)/images/([^/]+)/versions/([^/]+)",
+    re.IGNORECASE,
+)
 
 
 def gallery_id(gallery: GalleryId) -> str:
@@ -21,3 +28,9 @@ def definition_id(definition: DefinitionId) -> str:
 def version_id(version: VersionId) -> str:
     """The definition's id, then `/versions/…`."""
     return f"{definition_id(version.definition)}/versions/{version.version}"
+
+
+def source_of(text: str) -> str:
+    """The source `imgrepl:…` that the id of a version means; any other text as it is."""
+    match = _VERSION.fullmatch(text)
+    return text if match is None else "imgrepl:" + "/".join(match.groups())

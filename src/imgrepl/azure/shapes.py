@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from imgrepl.actions.limits_used import LimitUse
 from imgrepl.actions.usage import Usage, UsageReport
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.azure import cost_shapes, resource_ids
@@ -69,7 +70,8 @@ def definition(value: ImageDefinition) -> Json:
         "osState": value.os_state.value,
         "hyperVGeneration": value.hyper_v_generation.value,
         "architecture": value.architecture.value,
-        "features": [{"name": name, "value": item} for name, item in value.features.items()],
+        "features": [_feature(value, name) for name in value.features],
+        "allowUpdateImage": value.allow_update_image,
         "recommended": {
             "vCPUs": _range(value.recommended_vcpus),
             "memory": _range(value.recommended_memory),
@@ -84,6 +86,13 @@ def definition(value: ImageDefinition) -> Json:
         "provisioningState": value.provisioning_state.value,
         "etag": etag_of(value),
     }
+
+
+def _feature(value: ImageDefinition, name: str) -> Json:
+    """A feature; from which version on only where not all have it."""
+    found = {"name": name, "value": value.features[name]}
+    start = value.features_start_at.get(name)
+    return found if start is None else found | {"startsAtVersion": str(start)}
 
 
 def version(view: VersionView) -> Json:
@@ -112,6 +121,7 @@ def version(view: VersionView) -> Json:
 
 
 def _publishing_profile(value: ImageVersion) -> Json:
+    strategy = value.storage_account_strategy
     return {
         "targetRegions": [
             {
@@ -126,7 +136,8 @@ def _publishing_profile(value: ImageVersion) -> Json:
         "excludeFromLatest": value.exclude_from_latest,
         "publishedDate": time(value.published_at),
         "endOfLifeDate": time(value.end_of_life_date),
-        "storageAccountType": value.storage_account_type.value,
+        "storageAccountType": None if strategy else value.storage_account_type.value,
+        "storageAccountStrategy": strategy and strategy.value,
         "replicationMode": value.replication_mode.value,
     }
 
@@ -145,6 +156,7 @@ def _disk_image(disk: VersionDisk) -> Json:
     size = disk.provisioned_bytes
     return {
         "sizeInGB": None if size is None else -(-size // _GIB),
+        "hostCaching": disk.host_caching and disk.host_caching.value,
         "source": {"uri": disk.source},
     }
 
@@ -335,6 +347,20 @@ def usage(report: UsageReport) -> Json:
         ],
         "regions": [{"region": key, **_usage(value)} for key, value in report.regions.items()],
         "total": _usage(report.total),
+        "limits": [_limit(use) for use in report.limits],
+    }
+
+
+def _limit(use: LimitUse) -> Json:
+    """As `az vm list-usage` names them, and what is left."""
+    return {
+        "name": use.name,
+        "subscription": use.scope and use.scope.subscription,
+        "region": use.scope and use.scope.region,
+        "currentValue": use.used,
+        "limit": use.limit,
+        "left": use.left,
+        "unit": use.unit,
     }
 
 

@@ -7,16 +7,17 @@ from cyclopts import Parameter
 
 from imgrepl.cli.options import (
     DefinitionOptions,
-    SetWords,
+    EditOptions,
     Tags,
+    ThreeState,
     choice,
     option,
     optional_pairs,
     options,
     pairs,
     point_in_time,
-    refuse_paths,
-    tags_set,
+    three_state,
+    truth,
 )
 from imgrepl.errors import UsageError
 from imgrepl.model.gallery import (
@@ -28,6 +29,7 @@ from imgrepl.model.gallery import (
     OsType,
     PurchasePlan,
     Range,
+    VersionName,
 )
 
 if TYPE_CHECKING:
@@ -65,7 +67,32 @@ class ChangeableOptions(DefinitionOptions):
         tuple[str, ...] | None,
         options("--disallowed-disk-types", text="Disk types to advise against.", metavar="TYPE"),
     ] = None
+    features: Annotated[
+        tuple[str, ...] | None,
+        options(
+            "--features",
+            text="What images support, where wanted from a version on.",
+            metavar="K=V[@M.M.P]",
+        ),
+    ] = None
+    allow_update_image: Annotated[
+        ThreeState, three_state("--allow-update-image", text="Whether features may change later.")
+    ] = None
     tags: Tags = None
+
+    @property
+    def stated_features(self) -> tuple[dict[str, str], dict[str, VersionName]] | None:
+        """Features, and since which version; as az takes them, or several in one word."""
+        if self.features is None:
+            return None
+        words = [part for word in self.features for part in word.split()]
+        values: dict[str, str] = {}
+        starts: dict[str, VersionName] = {}
+        for name, word in pairs(words, "--features").items():
+            values[name], at, version = word.partition("@")
+            if at:
+                starts[name] = VersionName.parse(version)
+        return values, starts
 
 
 @Parameter(name="*")
@@ -88,9 +115,6 @@ class CreateDefinitionOptions(ChangeableOptions):
         Architecture,
         choice("--architecture", text="The guest's processor.", of=tuple(Architecture)),
     ] = Architecture.X64
-    features: Annotated[
-        tuple[str, ...], options("--features", text="What images support.", metavar="K=V")
-    ] = ()
     location: Annotated[
         str | None,
         option("--location", "-l", text="Home region; the gallery's if absent.", metavar="REGION"),
@@ -113,6 +137,7 @@ class CreateDefinitionOptions(ChangeableOptions):
         """The definition that these options ask for."""
         from imgrepl.actions.definitions import CreateDefinition
 
+        features, starts = self.stated_features or ({}, {})
         return CreateDefinition(
             id=self.definition_id,
             identifier=ImageIdentifier(self.publisher, self.offer, self.sku),
@@ -121,7 +146,9 @@ class CreateDefinitionOptions(ChangeableOptions):
             hyper_v_generation=self.hyper_v_generation,
             architecture=self.architecture,
             location=self.location,
-            features=self._features(),
+            features=features,
+            features_start_at=starts,
+            allow_update_image=bool(truth(self.allow_update_image)),
             recommended_vcpus=Range(self.minimum_cpu_core, self.maximum_cpu_core),
             recommended_memory=Range(self.minimum_memory, self.maximum_memory),
             disallowed_disk_types=self.disallowed_disk_types or (),
@@ -134,10 +161,6 @@ class CreateDefinitionOptions(ChangeableOptions):
             tags=pairs(self.tags or (), "--tags"),
         )
 
-    def _features(self) -> dict[str, str]:
-        """As az takes them: `K=V` words, or several of them in one word."""
-        return pairs([part for word in self.features for part in word.split()], "--features")
-
     def _plan(self) -> PurchasePlan | None:
         named = [self.plan_name, self.plan_publisher, self.plan_product]
         if not any(named):
@@ -149,24 +172,31 @@ class CreateDefinitionOptions(ChangeableOptions):
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class UpdateDefinitionOptions(ChangeableOptions):
+class UpdateDefinitionOptions(ChangeableOptions, EditOptions):
     """Everything `image-definition update` takes; what is not named stays, an empty text clears."""
 
-    set_words: SetWords = ()
-
     def changes(self, present: ImageDefinition) -> "DefinitionChanges":
-        """The changes asked for, to a definition that is now `present`."""
+        """The changes asked for: by edits of what is `present`, and by options, which win."""
+        from imgrepl.azure import edited, shapes
+
+        return edited.changes(
+            edited.definition_changes,
+            shapes.definition(present),
+            self.edits,
+            self._stated(present),
+            optional_pairs(self.tags, "--tags"),
+        )
+
+    def _stated(self, present: ImageDefinition) -> "DefinitionChanges":
         from imgrepl.actions.definitions import DefinitionChanges
 
-        words = pairs(self.set_words, "--set")
-        refuse_paths(words, ["description", "endOfLifeDate", "releaseNoteUri"])
         texts = {
-            "description": words.get("description", self.description),
-            "end_of_life_date": words.get("endOfLifeDate", self.end_of_life_date),
-            "release_note_uri": words.get("releaseNoteUri", self.release_note_uri),
+            "description": self.description,
+            "end_of_life_date": self.end_of_life_date,
+            "release_note_uri": self.release_note_uri,
         }
         stated = {name: text or None for name, text in texts.items()}
-        tags = optional_pairs(self.tags, "--tags")
+        features, starts = self.stated_features or (None, None)
         return DefinitionChanges(
             description=stated["description"],
             end_of_life_date=point_in_time(stated["end_of_life_date"], "--end-of-life-date"),
@@ -178,7 +208,9 @@ class UpdateDefinitionOptions(ChangeableOptions):
                 present.recommended_memory, self.minimum_memory, self.maximum_memory
             ),
             disallowed_disk_types=self.disallowed_disk_types,
-            tags=tags_set(words, present.tags if tags is None else tags) or tags,
+            features=features,
+            features_start_at=starts,
+            allow_update_image=truth(self.allow_update_image),
             clear=frozenset(name for name, text in texts.items() if text == ""),
         )
 

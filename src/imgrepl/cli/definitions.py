@@ -118,7 +118,7 @@ def update(*, options: UpdateDefinitionOptions, if_match: IfMatch = None, run: I
 
     with run.open() as ctx:
         present = definitions.show(ctx, options.definition_id)
-        seen = etags.etag_of(present) if options.set_words else None
+        seen = etags.etag_of(present) if options.edits else None
         changed = definitions.update(
             ctx, options.definition_id, options.changes(present), if_match=if_match or seen
         )

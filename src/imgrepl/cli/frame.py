@@ -10,7 +10,7 @@ from imgrepl.cli.answer import Answer
 from imgrepl.cli.failures import report
 from imgrepl.cli.globals import GlobalOptions, asks_for_json
 from imgrepl.cli.help import PlainHelp
-from imgrepl.cli.nouns import NOUNS, help_page
+from imgrepl.cli.nouns import NOUNS, as_ours, help_page
 from imgrepl.cli.run import Run, new_run
 from imgrepl.logs import configure
 from imgrepl.settings import load, process_environment
@@ -69,7 +69,8 @@ def build(style: _ErrorStyle | None = None) -> App:
 
 
 def _launch(app: App, tokens: tuple[str, ...], options: GlobalOptions, style: _ErrorStyle) -> int:
-    command, bound, injected = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    words = as_ours(tokens)
+    command, bound, injected = app.parse_args(words, exit_on_error=False, print_error=False)
     loaded = load(options.as_settings(), process_environment(), options.config)
     run = new_run(options, loaded)
     style.as_json = run.output.for_programs

@@ -1,6 +1,5 @@
 """`imgrepl gallery`: the top of the published hierarchy."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,21 +11,20 @@ from imgrepl.cli.noun import noun
 from imgrepl.cli.options import (
     BypassSoftDelete,
     DryRun,
+    EditOptions,
     GalleryOptions,
     IfMatch,
-    SetWords,
     Tags,
     ThreeState,
     Yes,
     option,
     optional_pairs,
     pairs,
-    refuse_paths,
-    tags_set,
     three_state,
     truth,
 )
 from imgrepl.cli.run import Injected
+from imgrepl.model.gallery import Gallery
 
 if TYPE_CHECKING:
     from imgrepl.actions.galleries import GalleryChanges
@@ -174,24 +172,21 @@ def show(*, options: GalleryOptions, run: Injected) -> Answer:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class UpdateGalleryOptions(BinOptions):
+class UpdateGalleryOptions(BinOptions, EditOptions):
     """What `gallery update` takes; what is not named stays as it is."""
 
     description: Description = None
     tags: Tags = None
-    set_words: SetWords = ()
     if_match: IfMatch = None
 
-    def changes(self, present_tags: Mapping[str, str]) -> "GalleryChanges":
-        """The changes asked for; `present_tags` are what `--set tags.NAME=…` adds to."""
-        words = pairs(self.set_words, "--set")
-        refuse_paths(words, ["description"])
+    def changes(self, present: Gallery) -> "GalleryChanges":
+        """The changes asked for: by edits of what is `present`, and by options, which win."""
+        from imgrepl.azure import edited, shapes
+
+        stated = replace(self.bin_policy(), description=self.description)
+        edits = self.edits
         tags = optional_pairs(self.tags, "--tags")
-        return replace(
-            self.bin_policy(),
-            description=words.get("description", self.description),
-            tags=tags_set(words, present_tags if tags is None else tags) or tags,
-        )
+        return edited.changes(edited.gallery_changes, shapes.gallery(present), edits, stated, tags)
 
 
 @app.command
@@ -211,11 +206,11 @@ def update(*, options: UpdateGalleryOptions, run: Injected) -> Answer:
 
     with run.open() as ctx:
         present = galleries.show(ctx, options.gallery_id)
-        seen = etags.etag_of(present) if options.set_words else None
+        seen = etags.etag_of(present) if options.edits else None
         changed = galleries.update(
             ctx,
             options.gallery_id,
-            options.changes(present.tags),
+            options.changes(present),
             if_match=options.if_match or seen,
         )
     return Answer(shapes.gallery(changed), page=PAGE)

@@ -34,6 +34,16 @@ NOUNS = (
     Noun("completion", "completion", "Print the completion script of a shell."),
 )
 
+_BELOW_SIG = ("image-definition", "image-version", "share")
+
+
+def as_ours(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    """Tokens as they are, or what az spells below `sig`: `sig create` is `gallery create`."""
+    if tokens[:1] != ("sig",):
+        return tokens
+    return tokens[1:] if tokens[1:2] and tokens[1] in _BELOW_SIG else ("gallery", *tokens[1:])
+
+
 GLOBAL_OPTIONS = {
     "--output, -o FORMAT": "json, jsonl, yaml, table, tsv or none. A table on a terminal, else"
     " json.",

@@ -1,17 +1,18 @@
 """Options that several commands share, and how their words become values."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from imgrepl.errors import Conflict, UsageError
+from imgrepl.errors import UsageError
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId, VersionName
 
 if TYPE_CHECKING:
     from imgrepl.actions.context import Context
+    from imgrepl.azure.generic_update import Edits
 
 
 def option(*names: str, text: str, metavar: str | None = None) -> Parameter:
@@ -73,34 +74,38 @@ Tags = Annotated[
 ]
 
 
-SetWords = Annotated[
-    tuple[str, ...], options("--set", text="As az: fields by their path.", metavar="PATH=VALUE")
-]
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EditOptions:
+    """The generic update of az: edits of the JSON that `show` prints."""
 
+    set_words: Annotated[
+        tuple[str, ...],
+        options("--set", text="As az: fields by their path.", metavar="PATH=VALUE"),
+    ] = ()
+    add_words: Annotated[
+        tuple[str, ...],
+        options("--add", text="As az: an entry for a list.", metavar="PATH KEY=VALUE"),
+    ] = ()
+    remove_words: Annotated[
+        tuple[str, ...],
+        options("--remove", text="As az: a field, or a list's entry.", metavar="PATH [NUMBER]"),
+    ] = ()
+    force_string: Annotated[
+        bool, option("--force-string", text="As az: values of --set are text, never JSON.")
+    ] = False
 
-def refuse_paths(words: Iterable[str], known: Iterable[str]) -> None:
-    """Raises `Conflict` (`ImmutableProperty`) for a path of `--set` that is not in `known`.
+    @property
+    def edits(self) -> "Edits":
+        """What these options ask for."""
+        from imgrepl.azure.generic_update import Edits
 
-    `tags.` stands for every path below it.
-    """
-    for path in words:
-        if path not in known and not path.startswith("tags."):
-            raise Conflict(
-                f"--set {path}: this field cannot be changed",
-                code="ImmutableProperty",
-                target=path,
-                hint=f"what can be: {', '.join(known)}, tags.NAME",
-            )
-
-
-def tags_set(words: Mapping[str, str], present: Mapping[str, str]) -> dict[str, str] | None:
-    """The tags `present` with those that `--set tags.NAME=VALUE` sets; None where it sets none."""
-    stated = {
-        path.removeprefix("tags."): value
-        for path, value in words.items()
-        if path.startswith("tags.")
-    }
-    return {**present, **stated} if stated else None
+        return Edits(
+            sets=self.set_words,
+            adds=self.add_words,
+            removes=self.remove_words,
+            force_string=self.force_string,
+        )
 
 
 @Parameter(name="*")

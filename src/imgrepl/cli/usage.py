@@ -24,7 +24,8 @@ def usage(
     """Say how many bytes are used, by gallery, definition, version and region.
 
     Provisioned is what guests see, occupied what is not zero, billed is occupied times replicas,
-    stored is what the buckets hold after deduplication and compression.
+    stored is what the buckets hold after deduplication and compression. Beside it stands how much
+    of each limit is used and left, by subscription and region.
 
     For example:
 

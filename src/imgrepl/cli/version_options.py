@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from imgrepl.actions.version_requests import CreateVersion, UpdateVersion
+from imgrepl.actions.version_requests import CreateVersion, UpdateVersion, VersionView
+from imgrepl.azure.resource_ids import source_of
 from imgrepl.cli.options import (
     DefinitionOptions,
     DryRun,
+    EditOptions,
     IfMatch,
     NoWait,
     ReadingOptions,
@@ -26,8 +28,13 @@ from imgrepl.cli.options import (
     three_state,
     truth,
 )
-from imgrepl.errors import UsageError
-from imgrepl.model.gallery import SafetyProfile, VersionId
+from imgrepl.errors import Invalid, UsageError
+from imgrepl.model.gallery import (
+    HostCaching,
+    SafetyProfile,
+    StorageAccountStrategy,
+    VersionId,
+)
 from imgrepl.model.region import StorageAccountType
 from imgrepl.model.waiting import WAIT_FOR_NOTHING, WaitFor
 
@@ -105,6 +112,7 @@ class SourceOptions(ReadingOptions):
         option(
             "--os-disk",
             "--os-vhd-uri",
+            "--os-snapshot",
             "--image-version",
             text="The OS disk: a file, s3://BUCKET/KEY or imgrepl:GALLERY/NAME/VERSION.",
             metavar="SOURCE",
@@ -114,11 +122,28 @@ class SourceOptions(ReadingOptions):
         tuple[str, ...], options("--data-disk", text="Data disks by LUN.", metavar="LUN=SOURCE")
     ] = ()
     data_vhds_uris: Annotated[
-        tuple[str, ...], options("--data-vhds-uris", text="As az: data disks.", metavar="SOURCE")
+        tuple[str, ...],
+        options(
+            "--data-vhds-uris", "--data-snapshots", text="As az: data disks.", metavar="SOURCE"
+        ),
     ] = ()
     data_vhds_luns: Annotated[
         tuple[int, ...],
-        options("--data-vhds-luns", text="As az: their LUNs; 0, 1, … if absent.", metavar="LUN"),
+        options(
+            "--data-vhds-luns",
+            "--data-snapshot-luns",
+            text="As az: their LUNs; 0, 1, … if absent.",
+            metavar="LUN",
+        ),
+    ] = ()
+    storage_accounts: Annotated[
+        tuple[str, ...],
+        options(
+            "--os-vhd-storage-account",
+            "--data-vhds-sa",
+            text="As az; not needed here: a source's URL says where it is.",
+            metavar="ACCOUNT",
+        ),
     ] = ()
     parent: Annotated[
         tuple[str, ...],
@@ -141,9 +166,14 @@ class SourceOptions(ReadingOptions):
         named += zip(luns, self.data_vhds_uris, strict=True)
         disks = dict(named)
         if len(disks) != len(named):
-            raise UsageError(
-                "two data disks have the same LUN",
+            numbers = [lun for lun, _source in named]
+            twice = next(lun for lun in numbers if numbers.count(lun) > 1)
+            raise Invalid(
+                f"two data disks have the LUN {twice}",
+                code="InvalidDiskLayout",
+                target=str(twice),
                 details=[f"LUN {lun}: {source}" for lun, source in named],
+                hint="each data disk has a LUN of its own, from 0 to 63",
             )
         return disks
 
@@ -204,6 +234,22 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
             of=tuple(StorageAccountType),
         ),
     ] = None
+    storage_account_strategy: Annotated[
+        StorageAccountStrategy | None,
+        choice(
+            "--storage-account-strategy",
+            text="How replicas are kept where neither a type nor a region states it.",
+            of=tuple(StorageAccountStrategy),
+        ),
+    ] = None
+    host_caching: Annotated[
+        tuple[str, ...],
+        options(
+            "--host-caching",
+            text="How hosts are to cache disks: None, ReadOnly or ReadWrite.",
+            metavar="[os|LUN=]CACHING",
+        ),
+    ] = ()
     exclude_from_latest: ExcludeFromLatest = None
     exclude_from_latest_in: ExcludeFromLatestIn = ()
     stage: Annotated[
@@ -230,13 +276,15 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
 
         return CreateVersion(
             id=version,
-            os_disk=self.os_disk,
+            os_disk=source_of(self.os_disk),
             data_disks=self.data_disks,
             parents=self.parents,
             location=self.location,
             target_regions=target_regions.parse(self.target_regions),
             replica_count=self.replica_count,
             storage_account_type=self.storage_account_type,
+            storage_account_strategy=self.storage_account_strategy,
+            host_caching=dict(_lun_and_caching(word) for word in self.host_caching),
             exclude_from_latest=self._excluded,
             exclude_from_latest_in=_exclusions(self.exclude_from_latest_in),
             end_of_life_date=point_in_time(self.end_of_life_date, "--end-of-life-date"),
@@ -267,6 +315,19 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
         )
 
 
+def _lun_and_caching(word: str) -> tuple[int | None, HostCaching]:
+    disk, equals, caching = word.rpartition("=")
+    known = {kind.lower(): kind for kind in HostCaching}
+    named = not equals or disk == "os" or (disk.isascii() and disk.isdigit())
+    if caching.lower() not in known or not named:
+        raise UsageError(
+            f"--host-caching {word!r} is not [os|LUN=]CACHING",
+            target=word,
+            hint=f"CACHING is {', '.join(HostCaching)}: write ReadOnly, or 0=ReadWrite",
+        )
+    return int(disk) if disk.isdigit() else None, known[caching.lower()]
+
+
 def _exclusions(words: Sequence[str]) -> dict[str, bool | None]:
     """`("eastus=true", "westus=unset")` by region; unset is None."""
     known = {"true": True, "false": False, "unset": None}
@@ -283,7 +344,7 @@ def _exclusions(words: Sequence[str]) -> dict[str, bool | None]:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class UpdateOptions(WaitOptions, VersionOptions):
+class UpdateOptions(WaitOptions, VersionOptions, EditOptions):
     """Everything `image-version update` takes; what is not named stays as it is."""
 
     target_regions: TargetRegions = None
@@ -304,8 +365,17 @@ class UpdateOptions(WaitOptions, VersionOptions):
     if_match: IfMatch = None
     dry_run: DryRun = False
 
-    def request(self) -> UpdateVersion:
-        """The changes that these options ask for."""
+    def request(self, present: VersionView | None) -> UpdateVersion:
+        """The changes asked for: by edits of what is `present`, and by options, which win."""
+        tags = optional_pairs(self.tags, "--tags")
+        if present is None:
+            return replace(self._stated(), tags=tags)
+        from imgrepl.azure import edited, shapes
+
+        before = shapes.version(present)
+        return edited.changes(edited.version_changes, before, self.edits, self._stated(), tags)
+
+    def _stated(self) -> UpdateVersion:
         from imgrepl.azure import target_regions
 
         return UpdateVersion(
@@ -315,8 +385,8 @@ class UpdateOptions(WaitOptions, VersionOptions):
             replica_count=self.replica_count,
             exclude_from_latest=truth(self.exclude_from_latest),
             exclude_from_latest_in=_exclusions(self.exclude_from_latest_in),
-            end_of_life_date=point_in_time(self.end_of_life_date, "--end-of-life-date"),
+            end_of_life_date=point_in_time(self.end_of_life_date or None, "--end-of-life-date"),
+            clear_end_of_life=self.end_of_life_date == "",
             block_deletion_before_end_of_life=truth(self.block_deletion_before_end_of_life),
             allow_deletion_of_replicated_locations=truth(self.allow_replicated_location_deletion),
-            tags=optional_pairs(self.tags, "--tags"),
         )

@@ -139,15 +139,18 @@ def update(*, options: UpdateOptions, run: Injected) -> Answer:
     meanwhile, or it lies in the bin; 5 a rule; 7 an endpoint stayed away; 8 some regions are
     complete and some are not; 130 interrupted.
     """
-    from imgrepl.actions import updating
+    from imgrepl.actions import updating, versions
     from imgrepl.azure import shapes
+    from imgrepl.model import etags
 
     with run.open() as ctx:
+        present = versions.view(ctx, options.version_id) if options.edits else None
+        seen = None if present is None else etags.etag_of(present.version)
         view = updating.update(
             ctx,
             options.version_id,
-            options.request(),
-            if_match=options.if_match,
+            options.request(present),
+            if_match=options.if_match or seen,
             wait=options.milestone,
             dry_run=options.dry_run,
         )

@@ -210,7 +210,9 @@ def _complete(engine: Engine, version: ImageVersion, named: Sequence[str]) -> in
                         verified_at=proof.at,
                     )
         done = [r for r in replicas.of_version(tx, version.id) if r.state is ReplicaState.COMPLETED]
-        if versions.operation_of(tx, version.id) is None:
+        current = versions.get(tx, version.id).provisioning_state
+        deleting = current is ProvisioningState.DELETING
+        if versions.operation_of(tx, version.id) is None and not deleting:
             whole = len(done) == len(present)
             state = ProvisioningState.SUCCEEDED if whole else ProvisioningState.FAILED
             versions.set_state(tx, version.id, state)

@@ -13,6 +13,7 @@ from imgrepl.model.gallery import (
     Architecture,
     Gallery,
     GalleryId,
+    HostCaching,
     HyperVGeneration,
     ImageDefinition,
     ImageIdentifier,
@@ -25,6 +26,7 @@ from imgrepl.model.gallery import (
     ReplicationMode,
     SafetyProfile,
     SoftDeletion,
+    StorageAccountStrategy,
     TargetRegion,
     VersionDisk,
     VersionName,
@@ -47,6 +49,10 @@ _ABSENT: Fields = {
     "soft_delete_grace_days": 0,
     "grants": (),
     "sharing": PRIVATE,
+    "features_start_at": {},
+    "allow_update_image": False,
+    "storage_account_strategy": None,
+    "host_caching": None,
 }
 """Fields that came later, by the value at which a record says nothing of them.
 
@@ -63,17 +69,19 @@ def fields_of(resource: Gallery | ImageDefinition | ImageVersion) -> Fields:
 
     Its names, incarnation and revision.
     """
-    values = {
-        field.name: getattr(resource, field.name)
-        for field in fields(resource)
-        if field.name not in _NOT_FIELDS
+    said = _said(resource)
+    return {name: value for name, value in said.items() if name not in _NOT_FIELDS} | {
+        "names": _names(resource)
     }
-    said = {
-        name: _CODED.get(name, _plain)(value)
-        for name, value in values.items()
-        if name not in _ABSENT or value != _ABSENT[name]
+
+
+def _said(value: Any) -> Fields:  # noqa: ANN401 - any dataclass
+    found = {field.name: getattr(value, field.name) for field in fields(value)}
+    return {
+        name: _CODED.get(name, _plain)(item)
+        for name, item in found.items()
+        if name not in _ABSENT or item != _ABSENT[name]
     }
-    return said | {"names": _names(resource)}
 
 
 def _names(resource: Gallery | ImageDefinition | ImageVersion) -> list[str]:
@@ -96,9 +104,11 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any field's value
     if isinstance(value, datetime):
         return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return _said(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, VersionName):
+        return str(value)
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value
@@ -135,6 +145,10 @@ def definition_of(value: Fields, incarnation: IncarnationId, revision: int) -> I
             "os_state": OsState(values["os_state"]),
             "hyper_v_generation": HyperVGeneration(values["hyper_v_generation"]),
             "architecture": Architecture(values["architecture"]),
+            "features_start_at": {
+                name: VersionName.parse(text)
+                for name, text in values.get("features_start_at", {}).items()
+            },
             "recommended_vcpus": Range(*values["recommended_vcpus"]),
             "recommended_memory": Range(*values["recommended_memory"]),
             "disallowed_disk_types": tuple(values["disallowed_disk_types"]),
@@ -160,15 +174,26 @@ def version_of(value: Fields, incarnation: IncarnationId, revision: int) -> Imag
         | {
             "target_regions": tuple(_target(target) for target in values["target_regions"]),
             "storage_account_type": StorageAccountType(values["storage_account_type"]),
-            "disks": tuple(VersionDisk(**disk) for disk in values["disks"]),
+            "disks": tuple(_disk(disk) for disk in values["disks"]),
             "end_of_life_date": _moment(values["end_of_life_date"]),
             "published_at": _moment(values["published_at"]),
             "replication_mode": ReplicationMode(values["replication_mode"]),
             "safety": SafetyProfile(**values["safety"]),
+            "storage_account_strategy": _strategy(values.get("storage_account_strategy")),
             "deletion": _deletion(values.get("deletion")),
             "grants": grants_of_json(values.get("grants", ())),
         },
     )
+
+
+def _disk(value: Fields) -> VersionDisk:
+    caching = value.get("host_caching")
+    known = None if caching is None else HostCaching(caching)
+    return VersionDisk(**value | {"host_caching": known})
+
+
+def _strategy(value: str | None) -> StorageAccountStrategy | None:
+    return None if value is None else StorageAccountStrategy(value)
 
 
 def _deletion(value: Fields | None) -> SoftDeletion | None:

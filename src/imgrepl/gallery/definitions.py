@@ -169,7 +169,6 @@ def _immutable(definition: ImageDefinition) -> dict[str, Any]:
         "os_state": definition.os_state,
         "hyper_v_generation": definition.hyper_v_generation,
         "architecture": definition.architecture,
-        "features": dict(definition.features),
         "eula": definition.eula,
         "privacy_statement_uri": definition.privacy_statement_uri,
         "purchase_plan": definition.purchase_plan and list(definition.purchase_plan),
@@ -185,6 +184,11 @@ def _mutable(definition: ImageDefinition) -> dict[str, Any]:
         "description": definition.description,
         "end_of_life_date": definition.end_of_life_date,
         "release_note_uri": definition.release_note_uri,
+        "features": dict(definition.features),
+        "features_start_at": {
+            name: str(version) for name, version in definition.features_start_at.items()
+        },
+        "allow_update_image": definition.allow_update_image,
         "tags": dict(definition.tags),
         **grant_values(definition.grants),
         "provisioning_state": definition.provisioning_state,
@@ -213,6 +217,10 @@ def _definition_of(row: Row[Any]) -> ImageDefinition:
         hyper_v_generation=HyperVGeneration(row.hyper_v_generation),
         architecture=Architecture(row.architecture),
         features=row.features,
+        features_start_at={
+            name: VersionName.parse(text) for name, text in row.features_start_at.items()
+        },
+        allow_update_image=row.allow_update_image,
         recommended_vcpus=Range(*row.recommended_vcpus),
         recommended_memory=Range(*row.recommended_memory),
         disallowed_disk_types=tuple(row.disallowed_disk_types),

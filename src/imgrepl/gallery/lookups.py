@@ -124,4 +124,6 @@ def no_version(tx: Connection, version: VersionId) -> NoReturn:
         f"there is no version {version.version} of {version.definition}",
         code="VersionNotFound",
         target=str(version),
+        hint=f"`imgrepl image-version list -r {version.gallery.gallery}"
+        f" -i {version.definition.definition}` shows those there are",
     )

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row
 from imgrepl.gallery import lookups
 from imgrepl.gallery.bulk import insert_missing
 from imgrepl.gallery.schema import replicas, version_targets, versions
+from imgrepl.model import states
 from imgrepl.model.gallery import DefinitionId, VersionId, VersionName
 from imgrepl.model.proof import ProofLevel
 from imgrepl.model.region import StorageAccountType
@@ -92,9 +93,10 @@ def set_state(  # noqa: PLR0913 - one keyword per column
     proof: ProofLevel | None = None,
     verified_at: datetime | None = None,
 ) -> None:
-    """Sets the state, and of the rest what is not None. Raises `NotFound`.
+    """Sets the state, and of the rest what is not None.
 
-    A replica that the plan dropped meanwhile is not brought back.
+    A replica that the plan dropped meanwhile is not brought back. Raises `NotFound`; `Conflict`
+    (`IllegalStateMove`).
     """
     given = {
         "bytes_done": bytes_done,
@@ -106,6 +108,10 @@ def set_state(  # noqa: PLR0913 - one keyword per column
     values = {name: value for name, value in given.items() if value is not None}
     mine = replicas.c.version_id == lookups.version_number(tx, version)
     this = sa.and_(mine, replicas.c.region == region, replicas.c.number == number)
+    present = tx.scalar(sa.select(replicas.c.state).where(this))
+    if present is None:
+        return
+    states.check_replica(f"{version} in {region}, replica {number}", ReplicaState(present), state)
     tx.execute(sa.update(replicas).where(this).values(state=state, **values))
 
 

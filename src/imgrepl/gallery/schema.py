@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -157,6 +158,8 @@ definitions = Table(
     Column("hyper_v_generation", Text, nullable=False),
     Column("architecture", Text, nullable=False),
     Column("features", JSON, nullable=False),
+    Column("features_start_at", JSON, nullable=False, server_default="{}"),
+    Column("allow_update_image", Boolean, nullable=False, server_default=false()),
     Column("recommended_vcpus", JSON, nullable=False),
     Column("recommended_memory", JSON, nullable=False),
     Column("disallowed_disk_types", JSON, nullable=False),
@@ -202,6 +205,8 @@ versions = Table(
     Column("hard_deletion_at", UtcDateTime, index=True),
     Column("replica_counts_before", JSON(none_as_null=True)),
     Column("grants", JSON(none_as_null=True)),
+    Column("storage_account_strategy", Text),
+    Index("ix_versions_location_definition_id", "location", "definition_id"),
     UniqueConstraint("definition_id", "major", "minor", "patch"),
 )
 
@@ -237,6 +242,7 @@ version_disks = Table(
     Column("content_id", Text, index=True),
     Column("chunks", BigInteger),
     Column("sha256", Text),
+    Column("host_caching", Text),
 )
 
 replicas = Table(

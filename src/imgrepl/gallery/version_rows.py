@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Table
@@ -13,11 +14,13 @@ from imgrepl.gallery.schema import version_disks, version_targets
 from imgrepl.gallery.shares import grant_values, granted
 from imgrepl.model.gallery import (
     GalleryId,
+    HostCaching,
     ImageVersion,
     ProvisioningState,
     ReplicationMode,
     SafetyProfile,
     SoftDeletion,
+    StorageAccountStrategy,
     TargetRegion,
     VersionDisk,
     VersionId,
@@ -25,6 +28,8 @@ from imgrepl.model.gallery import (
 )
 from imgrepl.model.ids import ContentId, IncarnationId
 from imgrepl.model.region import StorageAccountType
+
+K = TypeVar("K", bound=StrEnum)
 
 
 def values_of(version: ImageVersion) -> dict[str, Any]:
@@ -39,6 +44,7 @@ def values_of(version: ImageVersion) -> dict[str, Any]:
         "committed": version.committed,
         "published_at": version.published_at,
         "replication_mode": version.replication_mode,
+        "storage_account_strategy": version.storage_account_strategy,
     }
 
 
@@ -123,6 +129,7 @@ def _version_of(
         safety=SafetyProfile(**row.safety),
         tags=row.tags,
         provisioning_state=ProvisioningState(row.provisioning_state),
+        storage_account_strategy=_optional(StorageAccountStrategy, row.storage_account_strategy),
         deletion=_deletion_of(row),
         grants=granted(row.grants),
     )
@@ -167,4 +174,9 @@ def _disk_of(row: Row[Any]) -> VersionDisk:
         content_id=None if row.content_id is None else ContentId(row.content_id),
         chunks=row.chunks,
         sha256=row.sha256,
+        host_caching=_optional(HostCaching, row.host_caching),
     )
+
+
+def _optional(kind: type[K], value: str | None) -> K | None:
+    return None if value is None else kind(value)

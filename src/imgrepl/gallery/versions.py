@@ -17,11 +17,13 @@ from imgrepl.gallery.schema import (
     operations,
     place_packs,
     places,
+    replicas,
     version_disks,
     version_targets,
     versions,
 )
 from imgrepl.gallery.types import DatabaseNow
+from imgrepl.model import states
 from imgrepl.model.gallery import (
     DefinitionId,
     ImageVersion,
@@ -31,6 +33,7 @@ from imgrepl.model.gallery import (
     VersionId,
 )
 from imgrepl.model.ids import ContentId, OperationId, PackId, PlaceId
+from imgrepl.model.replica import ReplicaState
 
 _DETAILS_MAX = 20
 
@@ -114,6 +117,19 @@ def count(tx: Connection, subscription: str, location: str) -> int:
         versions.c.location == location,
     )
     return tx.execute(sa.select(sa.func.count()).select_from(inside).where(mine)).scalar_one()
+
+
+def count_all(tx: Connection) -> int:
+    """How many versions the index has, staged ones included."""
+    return tx.execute(sa.select(sa.func.count()).select_from(versions)).scalar_one()
+
+
+def failed_somewhere(tx: Connection) -> list[VersionId]:
+    """The committed versions that failed in a region, by gallery, definition and number."""
+    failed = sa.exists().where(
+        replicas.c.version_id == versions.c.id, replicas.c.state == ReplicaState.FAILED
+    )
+    return [version.id for version in _listed(tx, failed, include_staged=False)]
 
 
 def operation_of(tx: Connection, version: VersionId) -> OperationId | None:
@@ -253,8 +269,16 @@ def set_targets(
 
 
 def set_state(tx: Connection, version: VersionId, state: ProvisioningState) -> None:
-    """Where it stands, in Azure's words. Raises `NotFound`."""
-    _set(tx, lookups.version_number(tx, version), provisioning_state=state)
+    """Where it stands, in Azure's words.
+
+    Raises `NotFound`; `Conflict` (`MarkedForDeletion`, `IllegalStateMove`) for a move that there
+    is not.
+    """
+    number = lookups.version_number(tx, version)
+    chosen = sa.select(versions.c.provisioning_state).where(versions.c.id == number)
+    present = ProvisioningState(tx.execute(chosen).scalar_one())
+    states.check_provisioning(str(version), present, state)
+    _set(tx, number, provisioning_state=state)
 
 
 def update(tx: Connection, version: ImageVersion) -> None:

@@ -31,11 +31,19 @@ class Deployment:
 
     def __post_init__(self) -> None:
         if self.vms < 0 or self.scale_sets < 0 or not self.machines:
-            raise Invalid("a deployment starts at least one machine", code="OutOfRange")
+            raise Invalid(
+                f"{self.vms} VMs and {self.scale_sets} scale sets: a deployment starts at least one"
+                " machine",
+                code="OutOfRange",
+                target="vms",
+                hint="say --vms or --scale-sets with 1 or more",
+            )
         if self.scale_sets and not 1 <= self.instances <= INSTANCES_MAX:
             raise Invalid(
                 f"a scale set of {self.instances} instances; one has 1 to {INSTANCES_MAX}",
                 code="OutOfRange",
+                target="instances",
+                hint="spread more over several scale sets",
             )
 
     @property

@@ -54,6 +54,24 @@ class ProvisioningState(StrEnum):
     DELETING = "Deleting"
 
 
+class HostCaching(StrEnum):
+    """How a machine's host is to cache a disk."""
+
+    NONE = "None"
+    READ_ONLY = "ReadOnly"
+    READ_WRITE = "ReadWrite"
+
+
+class StorageAccountStrategy(StrEnum):
+    """How a region keeps replicas where nothing states a storage account type.
+
+    `PreferStandard_ZRS` takes zones where the region has them, `DefaultStandard_LRS` never does.
+    """
+
+    PREFER_STANDARD_ZRS = "PreferStandard_ZRS"
+    DEFAULT_STANDARD_LRS = "DefaultStandard_LRS"
+
+
 class ReplicationMode(StrEnum):
     """`Full` copies the content; `Shallow` points at the source."""
 
@@ -187,7 +205,11 @@ class PurchasePlan(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDefinition:
-    """What all versions of an image have in common. `recommended_memory` is in GB."""
+    """What all versions of an image have in common. `recommended_memory` is in GB.
+
+    `features_start_at` says of a feature the first version that has it, where not all have.
+    Features change only with `allow_update_image`.
+    """
 
     id: DefinitionId
     incarnation: IncarnationId
@@ -199,6 +221,8 @@ class ImageDefinition:
     hyper_v_generation: HyperVGeneration = HyperVGeneration.V2
     architecture: Architecture = Architecture.X64
     features: Mapping[str, str] = field(default_factory=dict)
+    features_start_at: Mapping[str, VersionName] = field(default_factory=dict)
+    allow_update_image: bool = False
     recommended_vcpus: Range = OPEN_RANGE
     recommended_memory: Range = OPEN_RANGE
     disallowed_disk_types: tuple[str, ...] = ()
@@ -233,7 +257,8 @@ class VersionDisk:
 
     `content_id`, `occupied_bytes`, `chunks` and `stored_bytes` are None until the content is
     durable in the home region. `sha256` is hex of the guest-visible disk, or None where nobody
-    asked for it. `source` is what the user named, `format` what was found there.
+    asked for it. `source` is what the user named, `format` what was found there. `host_caching` is
+    advice to whoever makes a machine of it.
     """
 
     lun: int | None
@@ -245,6 +270,7 @@ class VersionDisk:
     content_id: ContentId | None = None
     chunks: int | None = None
     sha256: str | None = None
+    host_caching: HostCaching | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +299,8 @@ class ImageVersion:
     """A version: content that never changes, and a publishing profile that may.
 
     `committed` is whether its home record is durable: from then on its content is the version's for
-    good. `deletion` is set while it lies in the bin: never `latest`, with one replica a region.
+    good. `storage_account_strategy` chose the types of regions that stated none. `deletion` is set
+    while it lies in the bin: never `latest`, with one replica a region.
     """
 
     id: VersionId
@@ -292,6 +319,7 @@ class ImageVersion:
     safety: SafetyProfile = SafetyProfile()
     tags: Mapping[str, str] = field(default_factory=dict)
     provisioning_state: ProvisioningState = ProvisioningState.CREATING
+    storage_account_strategy: StorageAccountStrategy | None = None
     deletion: SoftDeletion | None = None
     grants: tuple[Grant, ...] = ()
 

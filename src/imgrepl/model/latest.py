@@ -179,4 +179,6 @@ def _none(definition: DefinitionId, seen: Sequence[Candidate], region: str | Non
         code="NoLatestVersion",
         target=str(definition),
         details=reasons,
+        hint="the details say of each why: `imgrepl image-version promote` lifts an exclusion,"
+        " `imgrepl image-version retry` goes on with what failed",
     )

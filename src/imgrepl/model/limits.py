@@ -1,5 +1,6 @@
 """How much a store takes: Azure's numbers by default, each of them a setting."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from imgrepl.errors import Invalid
@@ -12,7 +13,7 @@ class Limits:
     """The limits that actions check. Counts are per subscription and region, as Azure's are.
 
     `replicas_max` is per version and region. `disk_bytes_max` holds for fully replicated versions,
-    `shallow_disk_bytes_max` for shallow ones.
+    `shallow_disk_bytes_max` for shallow ones. Data disks have LUNs from 0 to `lun_max`.
     """
 
     galleries_max: int = 100
@@ -24,6 +25,7 @@ class Limits:
     tags_max: int = 50
     tag_name_chars_max: int = 512
     tag_value_chars_max: int = 256
+    lun_max: int = 63
 
     def check_room(self, what: str, present: int, present_max: int, where: str) -> None:
         """Whether one more fits. Raises `Invalid` (`LimitExceeded`)."""
@@ -32,7 +34,8 @@ class Limits:
                 f"{where} has {present} {what}; at most {present_max} are allowed",
                 code="LimitExceeded",
                 target=where,
-                hint="delete some, or raise the limit in the configuration",
+                hint="delete some, or raise the limit in the configuration: `imgrepl usage` shows"
+                " what is left, `imgrepl config show` the settings",
             )
 
     def check_replica_count(self, count: int, target: str) -> None:
@@ -42,7 +45,41 @@ class Limits:
                 f"{target}: {count} replicas; a region takes 1 to {self.replicas_max}",
                 code="OutOfRange",
                 target=target,
+                hint=f"name a count from 1 to {self.replicas_max}; the setting replicas_max is the"
+                " upper bound",
             )
+
+    def check_disk_bytes(self, source: str, size_bytes: int, *, shallow: bool = False) -> None:
+        """Whether a disk is not too large. Raises `Invalid` (`DiskTooLarge`)."""
+        setting = "shallow_disk_bytes_max" if shallow else "disk_bytes_max"
+        largest = self.shallow_disk_bytes_max if shallow else self.disk_bytes_max
+        if size_bytes > largest:
+            raise Invalid(
+                f"{source} is a disk of {size_bytes} bytes; the limit is {largest}",
+                code="DiskTooLarge",
+                target=source,
+                hint=f"the setting {setting} raises it",
+            )
+
+    def check_luns(self, luns: Iterable[int]) -> None:
+        """Whether data disks may have these LUNs. Raises `Invalid` (`InvalidDiskLayout`)."""
+        seen: set[int] = set()
+        for lun in luns:
+            if lun in seen:
+                raise Invalid(
+                    f"two data disks have the LUN {lun}",
+                    code="InvalidDiskLayout",
+                    target=str(lun),
+                    hint=f"each data disk has a LUN of its own, from 0 to {self.lun_max}",
+                )
+            if not 0 <= lun <= self.lun_max:
+                raise Invalid(
+                    f"a data disk cannot have the LUN {lun}: from 0 to {self.lun_max}",
+                    code="InvalidDiskLayout",
+                    target=str(lun),
+                    hint=f"give it a free LUN from 0 to {self.lun_max}",
+                )
+            seen.add(lun)
 
 
 AZURE_TODAY = Limits()
@@ -50,3 +87,6 @@ AZURE_TODAY = Limits()
 
 AZURE_2021 = Limits(replicas_max=10, disk_bytes_max=1_024 * _GIB)
 """The limits of Shared Image Gallery in 2021."""
+
+PROFILES: Mapping[str, Limits] = {"today": AZURE_TODAY, "2021": AZURE_2021}
+"""Sets of limits by the name that the setting `limits_profile` knows them by."""

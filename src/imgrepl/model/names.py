@@ -12,12 +12,13 @@ from imgrepl.model.gallery import DefinitionId, GalleryId, ImageIdentifier
 
 
 class NameRule(NamedTuple):
-    """A kind of name: its pattern, its longest length, and both in words."""
+    """A kind of name: its pattern, its longest length, both in words, and a good one."""
 
     what: str
     pattern: re.Pattern[str]
     chars_max: int
     in_words: str
+    example: str
 
     def check(self, name: str) -> str:
         """The name, if it keeps the rule."""
@@ -28,6 +29,7 @@ class NameRule(NamedTuple):
             f" {self.in_words} (it has {len(name)})",
             code="InvalidName",
             target=name,
+            hint=f"for example {self.example}",
         )
 
 
@@ -39,18 +41,21 @@ GALLERY = NameRule(
     re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.]*[A-Za-z0-9])?"),
     80,
     "ASCII letters, digits, '.' and '_' but no '-', the first and last a letter or digit",
+    "golden_images",
 )
 DEFINITION = NameRule(
     "an image definition",
     re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"),
     80,
     "ASCII letters, digits, '.', '_' and '-', the first and last a letter or digit",
+    "debian-12",
 )
 SUBSCRIPTION = NameRule(
     "a subscription",
     re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?"),
     64,
     "ASCII letters, digits, '_' and '-', the first and last a letter or digit",
+    "team-a",
 )
 RESOURCE_GROUP = NameRule(
     "a resource group",
@@ -58,10 +63,11 @@ RESOURCE_GROUP = NameRule(
     90,
     "ASCII letters, digits, '.', '_', '-' and parentheses, the first no '.', '-' or ')', the"
     " last no '.'",
+    "images-rg",
 )
-PUBLISHER = NameRule("a publisher", _IDENTIFIER, 128, _IDENTIFIER_WORDS)
-OFFER = NameRule("an offer", _IDENTIFIER, 64, _IDENTIFIER_WORDS)
-SKU = NameRule("a SKU", _IDENTIFIER, 64, _IDENTIFIER_WORDS)
+PUBLISHER = NameRule("a publisher", _IDENTIFIER, 128, _IDENTIFIER_WORDS, "Contoso")
+OFFER = NameRule("an offer", _IDENTIFIER, 64, _IDENTIFIER_WORDS, "Debian")
+SKU = NameRule("a SKU", _IDENTIFIER, 64, _IDENTIFIER_WORDS, "12-gen2")
 
 
 def check_gallery(gallery: GalleryId) -> GalleryId:

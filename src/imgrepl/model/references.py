@@ -36,6 +36,7 @@ def parse_version_reference(text: str) -> tuple[DefinitionId, str]:
             f"{text!r} names no version: imgrepl:[SUBSCRIPTION/][GROUP/]GALLERY/NAME/VERSION",
             code="InvalidVersionReference",
             target=text,
+            hint="for example imgrepl:golden/debian/1.0.0",
         )
     *above, gallery, definition, version = parts
     group = above[-1] if above else "default"

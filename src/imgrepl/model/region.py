@@ -155,5 +155,6 @@ def normal_region_name(text: str) -> str:
             f"{text!r} is no region name: 1 to 63 letters, digits and dashes, the first no dash",
             code="InvalidRegionName",
             target=text,
+            hint="for example eastus, or 'East US' for the same",
         )
     return name

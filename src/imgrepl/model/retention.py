@@ -54,6 +54,7 @@ class RetentionRules:
             raise Invalid(
                 "no rule says what to keep: all but the latest and what is pinned would go",
                 code="NoRetentionRule",
+                target="keepLast",
                 hint="say --keep-last, --keep-newer-than or --end-of-life-grace",
             )
         if self.keep_last is not None and self.keep_last < 1:
@@ -61,13 +62,19 @@ class RetentionRules:
                 f"to keep the last {self.keep_last} is not to keep any: at least 1",
                 code="OutOfRange",
                 target="keepLast",
+                hint="say --keep-last 1 or more, or leave the rule out",
             )
         for what, time in (
             ("keepNewerThan", self.keep_newer_than),
             ("endOfLifeGrace", self.end_of_life_grace),
         ):
             if time is not None and time < timedelta():
-                raise Invalid(f"{what}: {time} is negative", code="OutOfRange", target=what)
+                raise Invalid(
+                    f"{what}: {time} is negative; at least 0",
+                    code="OutOfRange",
+                    target=what,
+                    hint="say how long ago as a positive time, for example 30d",
+                )
 
 
 class Standing(NamedTuple):

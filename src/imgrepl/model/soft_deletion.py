@@ -105,6 +105,7 @@ def _refuse_deleting(version: ImageVersion) -> None:
             f"{version.id} is being deleted: all that can be done is to delete it again",
             code="MarkedForDeletion",
             target=str(version.id),
+            hint="`imgrepl image-version delete` ends what was begun",
         )
 
 

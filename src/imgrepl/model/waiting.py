@@ -40,6 +40,7 @@ class WaitFor:
                 f"{text!r} is nothing to wait for: all, any, source, none or region=NAME",
                 code="InvalidWaitFor",
                 target=text,
+                hint="`all` is the default",
             )
         return cls(milestone=Milestone(word))
 

@@ -1,0 +1,46 @@
+"""What a version that is made from another one must have in common with it."""
+
+from sqlalchemy import Connection
+
+from imgrepl.actions.context import Context
+from imgrepl.errors import Invalid
+from imgrepl.gallery import definitions
+from imgrepl.model.gallery import DefinitionId, ImageDefinition, ImageVersion
+
+_SHARED = {
+    "os_type": "osType",
+    "os_state": "osState",
+    "hyper_v_generation": "hyperVGeneration",
+    "architecture": "architecture",
+    "purchase_plan": "purchasePlan",
+}
+
+
+def check(ctx: Context, tx: Connection, target: DefinitionId, source: ImageVersion) -> None:
+    """That the content of `source` is what the definition `target` promises, and no disk too large.
+
+    A definition that is not there yet promises nothing. Raises `Invalid` (`SourceMismatch`,
+    `DiskTooLarge`).
+    """
+    for disk in source.disks:
+        ctx.limits.check_disk_bytes(str(source.id), disk.provisioned_bytes or 0)
+    wanted = definitions.find(tx, target)
+    if wanted is not None:
+        _check_same(source, definitions.get(tx, source.id.definition), wanted)
+
+
+def _check_same(source: ImageVersion, has: ImageDefinition, wanted: ImageDefinition) -> None:
+    differ = [
+        f"{said}: {getattr(has, name) or 'none'}, and {wanted.id} has"
+        f" {getattr(wanted, name) or 'none'}"
+        for name, said in _SHARED.items()
+        if getattr(has, name) != getattr(wanted, name)
+    ]
+    if differ:
+        raise Invalid(
+            f"{source.id} cannot be the source of a version of {wanted.id}: {'; '.join(differ)}",
+            code="SourceMismatch",
+            target=str(source.id),
+            details=differ,
+            hint="publish it to a definition with the same values; --create-parents makes one",
+        )
