@@ -68,9 +68,9 @@ class Broken:
     said: tuple[str, ...]
 
 
-def gallery(world: World, name: str = "golden", **fields: Any) -> None:
+def gallery(world: World, name: str = "golden", **fields: Any) -> object:
     """A gallery in eastus."""
-    galleries.create(world.ctx, GalleryId(gallery=name), **{"location": "eastus"} | fields)
+    return galleries.create(world.ctx, GalleryId(gallery=name), **{"location": "eastus"} | fields)
 
 
 def debian(**fields: Any) -> CreateDefinition:
@@ -83,10 +83,10 @@ def debian(**fields: Any) -> CreateDefinition:
     return replace(made, **fields)
 
 
-def definition(world: World, **fields: Any) -> None:
+def definition(world: World, **fields: Any) -> object:
     """A gallery and a definition in it."""
     gallery(world)
-    definitions.create(world.ctx, debian(**fields))
+    return definitions.create(world.ctx, debian(**fields))
 
 
 def version(world: World, number: str = "1.0.0", **fields: Any) -> ImageVersion:
@@ -190,18 +190,18 @@ def other_content(world: World) -> object:
     return creating.create(world.ctx, asked(world, "1.0.0"))
 
 
-def illegal_move(world: World) -> object:
+def illegal_move(world: World) -> None:
     """A version that succeeded, made new again."""
     made = version(world)
     with world.index.begin() as tx:
-        return version_rows.set_state(tx, made.id, ProvisioningState.CREATING)
+        version_rows.set_state(tx, made.id, ProvisioningState.CREATING)
 
 
-def illegal_replica_move(world: World) -> object:
+def illegal_replica_move(world: World) -> None:
     """A replica that is complete, made unknown again."""
     made = version(world)
     with world.index.begin() as tx:
-        return replica_rows.set_state(tx, made.id, "eastus", 0, state=ReplicaState.UNKNOWN)
+        replica_rows.set_state(tx, made.id, "eastus", 0, state=ReplicaState.UNKNOWN)
 
 
 def guarded(world: World) -> object:

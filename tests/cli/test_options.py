@@ -7,10 +7,12 @@ import pytest
 
 from gallery import samples
 from imgrepl.actions.version_requests import TargetRequest
+from imgrepl.azure.resource_ids import source_of
 from imgrepl.cli.frame import build
+from imgrepl.cli.nouns import as_ours
 from imgrepl.cli.region_options import RegionOptions
-from imgrepl.errors import Conflict, ImgreplError, UsageError
-from imgrepl.model.gallery import OsType, Range, SafetyProfile, VersionName
+from imgrepl.errors import Conflict, ImgreplError, Invalid, UsageError
+from imgrepl.model.gallery import HostCaching, OsType, Range, SafetyProfile, VersionName
 from imgrepl.model.region import Endpoint, StorageAccountType
 from imgrepl.model.waiting import WAIT_FOR_ALL, WAIT_FOR_NOTHING
 
@@ -74,18 +76,53 @@ def test_parents_belong_to_the_os_disk_unless_a_lun_is_named() -> None:
     "words",
     [
         ["--data-disk", "a.vhd"],
-        ["--data-disk", "0=a", "0=b"],
-        ["--data-disk", "0=a", "--data-vhds-uris", "b"],
         ["--data-vhds-uris", "a", "--data-vhds-luns", "1", "2"],
         ["--tags", "a=1", "a=2"],
         ["--tags", "=1"],
         ["--end-of-life-date", "soon"],
         ["--target-regions", "eastus=two=standard_lrs"],
+        ["--host-caching", "0=Often"],
+        ["--host-caching", "x=ReadOnly"],
     ],
 )
 def test_words_that_mean_nothing_are_wrong_usage(words: list[str]) -> None:
     with pytest.raises(UsageError):
         request(*words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--data-disk", "0=a", "0=b"], ["--data-disk", "0=a", "--data-vhds-uris", "b"]],
+)
+def test_two_data_disks_of_one_lun_are_no_layout(words: list[str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        request(*words)
+    assert refused.value.code == "InvalidDiskLayout"
+
+
+def test_spellings_of_az_mean_the_same() -> None:
+    base = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Compute/galleries/G"
+    words = ["--data-snapshots", "a", "b", "--data-snapshot-luns", "4", "5"]
+    asked = request(*words, "--data-vhds-sa", "sa", "--host-caching", "ReadOnly", "4=readwrite")
+
+    assert dict(asked.data_disks) == {4: "a", 5: "b"}
+    assert asked.host_caching == {None: HostCaching.READ_ONLY, 4: HostCaching.READ_WRITE}
+    assert source_of(f"{base}/images/web/versions/1.0.0") == "imgrepl:s/rg/G/web/1.0.0"
+    assert source_of("disk.vhd") == "disk.vhd"
+
+
+@pytest.mark.parametrize(
+    ("az", "ours"),
+    [
+        (("sig", "create", "-r", "g"), ("gallery", "create", "-r", "g")),
+        (("sig", "image-version", "list"), ("image-version", "list")),
+        (("sig", "image-definition", "show"), ("image-definition", "show")),
+        (("sig",), ("gallery",)),
+        (("gallery", "list"), ("gallery", "list")),
+    ],
+)
+def test_what_az_has_below_sig_is_found(az: tuple[str, ...], ours: tuple[str, ...]) -> None:
+    assert as_ours(az) == ours
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,26 @@ USED: dict[str, Any] = {
     ],
     "regions": [{"region": "eastus"} | USAGE],
     "total": USAGE,
+    "limits": [
+        {
+            "name": "galleries",
+            "subscription": "default",
+            "region": "eastus",
+            "currentValue": 2,
+            "limit": 100,
+            "left": 98,
+            "unit": "Count",
+        },
+        {
+            "name": "diskBytes",
+            "subscription": None,
+            "region": None,
+            "currentValue": 3 << 30,
+            "limit": 1 << 40,
+            "left": (1 << 40) - (3 << 30),
+            "unit": "Bytes",
+        },
+    ],
 }
 DAMAGED: dict[str, Any] = {
     "replicas": [
@@ -226,6 +246,10 @@ def test_usage_is_a_tree_of_names_and_a_table_of_regions(monkeypatch: pytest.Mon
         "eastus",
         "all",
     ]
+    assert any(
+        line.split() == ["galleries", "default", "eastus", "2", "100", "98"] for line in lines
+    )
+    assert any("3.0 GiB" in line and "1.0 TiB" in line for line in lines)
 
 
 def test_damage_is_told_replica_by_replica_and_object_by_object(

@@ -365,7 +365,7 @@ class UpdateOptions(WaitOptions, VersionOptions, EditOptions):
     if_match: IfMatch = None
     dry_run: DryRun = False
 
-    def request(self, present: VersionView | None) -> UpdateVersion:
+    def request(self, present: VersionView | None = None) -> UpdateVersion:
         """The changes asked for: by edits of what is `present`, and by options, which win."""
         tags = optional_pairs(self.tags, "--tags")
         if present is None:

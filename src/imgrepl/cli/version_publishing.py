@@ -144,7 +144,9 @@ def update(*, options: UpdateOptions, run: Injected) -> Answer:
     from imgrepl.model import etags
 
     with run.open() as ctx:
-        present = versions.view(ctx, options.version_id) if options.edits else None
+        present = None
+        if options.edits:
+            present = versions.show(ctx, options.definition_id, options.version)
         seen = None if present is None else etags.etag_of(present.version)
         view = updating.update(
             ctx,

@@ -1,6 +1,6 @@
 """How many resources there are by subscription and region, and how large the largest are."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -73,7 +73,7 @@ def largest(tx: Connection) -> Largest:
 
 
 def _by_scope(
-    tx: Connection, chosen: sa.Select[tuple[int]], location: sa.ColumnElement[str]
+    tx: Connection, chosen: sa.Select[Any], location: sa.ColumnElement[str]
 ) -> dict[Scope, int]:
     named = sa.func.min(galleries.c.subscription).label("subscription")
     keys = (galleries.c.subscription_key, location)
