@@ -14,6 +14,7 @@ from imgrepl.actions import (
     definitions,
     deleting,
     galleries,
+    regions,
     updating,
     version_bin,
     version_deleting,
@@ -22,13 +23,17 @@ from imgrepl.actions import (
 )
 from imgrepl.actions.definitions import CreateDefinition, DefinitionChanges
 from imgrepl.actions.galleries import GalleryChanges
+from imgrepl.actions.pricing import Pricing
 from imgrepl.actions.version_requests import CreateVersion, TargetRequest, UpdateVersion
 from imgrepl.azure import edited, generic_update, shapes, target_regions
 from imgrepl.azure.generic_update import Edits
+from imgrepl.engine.owner import this_process
+from imgrepl.gallery import operations as operation_rows
 from imgrepl.gallery import regions as region_rows
 from imgrepl.gallery import replicas as replica_rows
 from imgrepl.gallery import versions as version_rows
 from imgrepl.model.advice import Deployment
+from imgrepl.model.bill import Month
 from imgrepl.model.budget import Budget, BudgetAction
 from imgrepl.model.gallery import (
     GalleryId,
@@ -330,6 +335,55 @@ def used_too_late(world: World) -> object:
     """A version made from one in the bin whose time of use is over."""
     binned(world, days=0)
     return creating.create(world.ctx, asked(world, os_disk="imgrepl:golden/debian/1.0.0"))
+
+
+def two_zones(world: World) -> object:
+    """A region with two zones."""
+    zones = tuple(Endpoint(url=f"s3://zone{k}") for k in range(2))
+    return regions.add(world.ctx, replace(samples.region("zonal"), zones=zones))
+
+
+def overlapping(world: World) -> object:
+    """A region inside another one's bucket."""
+    inside = Endpoint(url="s3://eastus/images", endpoint_url="http://eastus.example")
+    return regions.add(world.ctx, replace(samples.region("inner"), standard=(inside,)))
+
+
+def used_region(world: World) -> object:
+    """The removal of a region with a version."""
+    version(world)
+    return regions.remove(world.ctx, "eastus")
+
+
+def busy(world: World) -> object:
+    """The deletion of a version that a living process works on."""
+    made = version(world, committed=False)
+    with world.index.begin() as tx:
+        operation = samples.operation(tx, str(made.id))
+        operation_rows.claim(tx, operation, this_process(), 60, lambda _owner: False)
+        version_rows.set_operation(tx, made.id, operation)
+    return version_deleting.delete(world.ctx, made.id)
+
+
+def waited_too_long(world: World) -> object:
+    """A wait for a region that nobody fills any more."""
+    made = version(world, committed=False)
+    with world.index.begin() as tx:
+        version_rows.set_operation(tx, made.id, samples.operation(tx, str(made.id)))
+        replica_rows.set_state(tx, made.id, "eastus", 0, state=ReplicaState.REPLICATING)
+    return waiting.wait(world.ctx, made.id, WaitFor.parse("all"), timeout_seconds=2)
+
+
+def wrong_prices(world: World) -> object:
+    """A price list with a unit that there is not."""
+    path = world.folder / "prices.toml"
+    path.write_text('gigabyte = "dozen"', encoding="utf-8")
+    return Pricing(prices_file=path).prices
+
+
+def no_prices(world: World) -> object:
+    """A price list that is not there."""
+    return Pricing(prices_file=world.folder / "none.toml").prices
 
 
 def _soon(world: World, days: int) -> Any:
@@ -911,5 +965,30 @@ RULES = (
         "OutOfRange",
         5,
         ("1001", "1 to 1000"),
+    ),
+    # regions, costs and work in progress
+    Broken(
+        "URL of a region",
+        lambda world: regions.add(
+            world.ctx, replace(samples.region("north"), standard=(Endpoint(url="ftp://x"),))
+        ),
+        "InvalidRegionUrl",
+        5,
+        ("ftp://x", "s3://", "file:///"),
+    ),
+    Broken("zones of a region", two_zones, "InvalidZones", 5, ("2 zones", "none or 3", "--zone")),
+    Broken("regions do not overlap", overlapping, "RegionsOverlap", 5, ("inner", "eastus")),
+    Broken("region is not in use", used_region, "RegionInUse", 4, ("eastus",)),
+    Broken("price list is there", no_prices, "PricesNotFound", 3, ("none.toml",)),
+    Broken("price list", wrong_prices, "InvalidPrices", 5, ("dozen", "GiB")),
+    Broken("month", lambda _world: Month.parse("2026-13"), "InvalidMonth", 5, ("2026-13", "12")),
+    Broken("nobody is at work on it", busy, "OperationBusy", 4, ("1.0.0", "operation cancel")),
+    Broken("time to wait", waited_too_long, "WaitTimedOut", 7, ("2 s", "status")),
+    Broken(
+        "disk is there",
+        lambda world: versions.disk_of(version(world), 9),
+        "DiskNotFound",
+        3,
+        ("LUN 9", "os"),
     ),
 )

@@ -40,7 +40,10 @@ def _text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise NotFound(
-            f"there is no price list {path}", code="PricesNotFound", target=str(path)
+            f"there is no price list {path}",
+            code="PricesNotFound",
+            target=str(path),
+            hint="without --prices and the setting prices_file the shipped list counts",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid(

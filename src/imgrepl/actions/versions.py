@@ -224,6 +224,7 @@ def disk_of(version: ImageVersion, lun: int | None) -> VersionDisk:
         f"{version.id} has no data disk with LUN {lun}; it has {luns}",
         code="DiskNotFound",
         target=str(lun),
+        hint=f"name one of {luns}",
     )
 
 

@@ -193,7 +193,12 @@ class Month(NamedTuple):
 
 
 def _no_month(text: str) -> Invalid:
-    return Invalid(f"{text!r} is no month", code="InvalidMonth", target=text, hint="write 2026-11")
+    return Invalid(
+        f"{text!r} is no month from 0001-01 to 9999-12",
+        code="InvalidMonth",
+        target=text,
+        hint="write 2026-11",
+    )
 
 
 def daily_quantity(prices: Prices, billed_bytes: int, month: Month) -> Decimal:
