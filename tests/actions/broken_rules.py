@@ -349,10 +349,10 @@ def overlapping(world: World) -> object:
     return regions.add(world.ctx, replace(samples.region("inner"), standard=(inside,)))
 
 
-def used_region(world: World) -> object:
+def used_region(world: World) -> None:
     """The removal of a region with a version."""
     version(world)
-    return regions.remove(world.ctx, "eastus")
+    regions.remove(world.ctx, "eastus")
 
 
 def busy(world: World) -> object:
