@@ -145,6 +145,33 @@ def test_collecting_purges_what_is_overdue_and_frees_it(world: World) -> None:
     done = collecting.collect(world.ctx, dry_run=False)
     assert (done.purged_versions, done.unpurged_versions) == (("golden/debian/1.0.0",), ())
     assert world.pack_ids("eastus") == world.pack_ids("westeurope") == set()
+    assert done.deleted_packs > 6
+    assert told.places == done.places, "the dry run counted what the real one freed"
+
+
+def test_a_dry_collection_does_not_count_what_could_not_be_purged(world: World) -> None:
+    world.publish("1.0.0", regions=TWO)
+    world.delete("1.0.0")
+    world.clock.advance(9 * DAY_SECONDS)
+    world.store("eastus").faults.append(Fault(FaultKind.LOST_REQUEST, times=None))
+    told = collecting.collect(world.ctx, dry_run=True)
+    assert told.deleted_packs == 0
+    done = collecting.collect(world.ctx, dry_run=False)
+    assert done.deleted_packs == 0
+    assert done.purged_versions == ()
+    assert world.pack_ids("westeurope")
+
+
+def test_a_dry_collection_counts_nothing_that_another_version_needs(world: World) -> None:
+    world.publish("1.0.0", regions=TWO)
+    world.publish("1.0.1", regions=["eastus"])
+    world.delete("1.0.0")
+    world.clock.advance(9 * DAY_SECONDS)
+    told = collecting.collect(world.ctx, dry_run=True)
+    done = collecting.collect(world.ctx, dry_run=False)
+    assert told.places == done.places
+    assert world.download("1.0.1", region="eastus") == world.disk().read_bytes()
+    assert world.pack_ids("westeurope") == set()
 
 
 def test_it_serves_again_at_once_where_its_regions_are_away(world: World) -> None:

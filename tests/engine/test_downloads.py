@@ -82,6 +82,38 @@ def test_what_is_damaged_in_the_first_region_comes_from_the_next(
     assert any("eastus" in text for text in published.notices)
 
 
+def test_a_report_names_the_regions_that_served_and_not_only_the_one_that_was_asked(
+    published: World, target: Path
+) -> None:
+    whole = download(published, target, region="westeurope")
+    occupied = whole["occupiedBytes"]
+    assert (whole["askedRegion"], whole["region"]) == ("westeurope", "westeurope")
+    assert whole["regions"] == [{"region": "westeurope", "servedBytes": occupied}]
+
+    one_pack = published.keys("packs/", "westeurope")[0]
+    damaged(published.store("westeurope"), one_pack, flip)
+    partly = download(published, target.with_name("partly"), region="westeurope")
+    served = {part["region"]: part["servedBytes"] for part in partly["regions"]}  # type: ignore[attr-defined]
+    assert set(served) == {"westeurope", "eastus"}
+    assert served["westeurope"] > served["eastus"] > 0
+    assert sum(served.values()) == occupied
+    assert partly["region"] == "westeurope"
+
+    published.store("westeurope").faults.append(Fault(FaultKind.LOST_REQUEST, times=None))
+    failed_over = download(published, target.with_name("over"), region="westeurope")
+    assert (failed_over["askedRegion"], failed_over["region"]) == ("westeurope", "eastus")
+    assert failed_over["regions"] == [{"region": "eastus", "servedBytes": occupied}]
+
+
+def test_a_checksum_names_the_region_that_served_it(published: World) -> None:
+    published.store("eastus").faults.append(Fault(FaultKind.LOST_REQUEST, times=None))
+    said = downloads.checksum(published.ctx, published.id("1.0.0"), None)
+    assert said["askedRegion"] == "eastus"
+    (served,) = said["regions"]
+    assert (said["region"], served["region"]) == ("westeurope", "westeurope")
+    assert served["servedBytes"] == 3 << 20
+
+
 def test_a_damaged_pack_is_no_source_any_more_until_it_is_mended(
     published: World, target: Path
 ) -> None:

@@ -49,6 +49,7 @@ from imgrepl.model.ids import OperationId, PackId
 from imgrepl.model.limits import Limits
 from imgrepl.model.region import Endpoint, Place, PlaceRole, Region
 from imgrepl.model.transfer import RegionTransfer
+from imgrepl.store.looking_first import LookingFirstStore
 from imgrepl.store.memory import MemoryStore
 from imgrepl.store.metered import Meter, MeteredStore
 from imgrepl.store.protocols import Store
@@ -118,7 +119,8 @@ class WorldStores:
     def of(self, place: Place) -> Store:
         meter = self._meters.setdefault(place.region, Meter())
         metered = MeteredStore(self._buckets.at(place.endpoint), meter)
-        return RetryingStore(metered, RetryPolicy(attempts_max=3), self._clock)
+        looking = LookingFirstStore(metered, lambda: self.capabilities)
+        return RetryingStore(looking, RetryPolicy(attempts_max=3), self._clock)
 
     def probe(self, _place: Place) -> Capabilities:
         return self.capabilities

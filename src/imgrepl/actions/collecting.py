@@ -11,6 +11,7 @@ from imgrepl.engine.collect_report import CollectReport
 from imgrepl.engine.lease import Lease
 from imgrepl.errors import ImgreplError, Interrupted, Invalid
 from imgrepl.gallery import activity, operations
+from imgrepl.gallery import versions as rows
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import OperationKind, OperationState
 from imgrepl.model.policy import Action
@@ -26,11 +27,10 @@ def collect(
     If it `compacts`, what lives in packs that are mostly dead is moved, and those are condemned.
 
     Without a grace that happens in one run: every step is checked again when it is taken. With
-    `dry_run` it tells what it would do. Versions whose time in a bin is over are purged first: a
-    dry run names them, and counts nothing that only they need. A region that cannot be read whole
-    loses nothing; its places say why, and `error` of the report is the first of those. Raises
-    `Conflict` (`OperationBusy`) while another process collects, `Invalid` (`OutOfRange`), and
-    `Interrupted`.
+    `dry_run` it tells what it would do. Versions whose time in a bin is over are purged first, and
+    what only they needed goes with them. A region that cannot be read whole loses nothing; its
+    places say why, and `error` of the report is the first of those. Raises `Conflict`
+    (`OperationBusy`) while another process collects, `Invalid` (`OutOfRange`), and `Interrupted`.
     """
     allowing.check(ctx, Action.INDEX_WRITE, None)
     if grace_seconds < 0:
@@ -41,7 +41,11 @@ def collect(
         )
     purged = version_bin.purge_expired(ctx, dry_run=dry_run)
     if dry_run:
-        rehearsed = collector.rehearse(ctx.engine, grace_seconds=grace_seconds, compacts=compacts)
+        with ctx.index.read() as tx:
+            ending = [rows.get(tx, one.version) for one in purged if one.error is None]
+        rehearsed = collector.rehearse(
+            ctx.engine, grace_seconds=grace_seconds, compacts=compacts, ending=ending
+        )
         return _with_purged(rehearsed, purged)
     operation_id = _operation(ctx, grace_seconds)
     lease_seconds, stop = ctx.engine.options.lease_seconds, ctx.engine.stop

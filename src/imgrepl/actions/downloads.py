@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,8 +48,9 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
 
     Without `region` the home region is asked first, then the others that are complete; within
     a region readers spread over its complete replicas. Every chunk is proven; a replica that gives
-    a wrong one is left for the next and marked. Raises `NotFound`, `Conflict` (`TargetExists`,
-    `ConsumptionEnded`), `Corrupt` where no replica has a healthy copy, `Unavailable`.
+    a wrong one is left for the next and marked, and the report says what each region served.
+    Raises `NotFound`, `Conflict` (`TargetExists`, `ConsumptionEnded`), `Corrupt` where no replica
+    has a healthy copy, `Unavailable`.
     """
     allowing.check(ctx, Action.VERSION_READ, versions.scope_of(request.definition, request.name))
     started, moved_before = ctx.clock.monotonic(), ctx.stores.moved()
@@ -72,7 +74,7 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
     try:
         with reporter:
             reporter.begin(manifest.occupied_bytes)
-            exporter.export_disk(ctx.engine, manifest, sources, writer, reporter.advance)
+            served = exporter.export_disk(ctx.engine, manifest, sources, writer, reporter.advance)
             writer.finish()
     except BaseException:
         writer.abort()
@@ -80,7 +82,7 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
     moved = moved_since(moved_before, ctx.stores.moved())
     return {
         "version": str(version.id),
-        "region": chosen,
+        **_served(served, asked=chosen),
         "lun": disk.lun,
         "file": str(target),
         "format": request.format,
@@ -109,14 +111,26 @@ def checksum(ctx: Context, version_id: VersionId, disk_lun: int | None) -> dict[
     reporter = Reporter(ctx.engine, "checksum", str(version_id))
     with reporter:
         reporter.begin(manifest.size_bytes)
-        streaming.stream_disk(ctx.engine, manifest, sources, digest.update, reporter.advance)
+        served = streaming.stream_disk(
+            ctx.engine, manifest, sources, digest.update, reporter.advance
+        )
     return {
         "version": str(version_id),
         "lun": disk.lun,
-        "region": chosen,
+        **_served(served, asked=chosen),
         "sha256": digest.hexdigest(),
         "contentId": manifest.content_id,
         "provisionedBytes": manifest.size_bytes,
+    }
+
+
+def _served(served: Counter[str], *, asked: str) -> dict[str, Any]:
+    """Which region was asked first, which gave the most, and what each gave."""
+    ordered = served.most_common()
+    return {
+        "askedRegion": asked,
+        "region": ordered[0][0] if ordered else asked,
+        "regions": [{"region": name, "servedBytes": count} for name, count in ordered],
     }
 
 

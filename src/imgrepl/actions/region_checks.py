@@ -10,6 +10,7 @@ from imgrepl.errors import Conflict, ImgreplError
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import regions
 from imgrepl.model.policy import Action
+from imgrepl.model.capabilities import Capabilities
 from imgrepl.model.region import (
     Place,
     PlaceRole,
@@ -25,7 +26,7 @@ Report = dict[str, Any]
 def check(ctx: Context, name: str) -> Report:
     """Probes the first place of every set that the region has, and says what was found.
 
-    Writes five small objects to each and deletes them again. A place that does not answer is
+    Writes six small objects to each and deletes them again. A place that does not answer is
     reported, not raised. Raises `NotFound` (`RegionNotFound`).
     """
     allowing.check(ctx, Action.INDEX_WRITE, None)
@@ -65,17 +66,30 @@ def _check_place(ctx: Context, place: Place) -> Report:
         return report | {"state": state, "message": text, "hint": error.hint}
     with ctx.index.begin() as tx:
         place_rows.set_prepared(tx, place.id, capabilities.as_json())
-    missing = [] if capabilities.may_collect else ["conditional writes: `collect` is off there"]
-    if not capabilities.checksum_checked:
-        missing.append("checked checksums: damage on the way in is found by `verify --deep` only")
-    if not capabilities.server_copy:
-        missing.append("server-side copies: every replica passes this machine")
+    missing = _lacks(capabilities)
     message = f"lacks {'; '.join(missing)}" if missing else "answers, and is ready"
     return report | {
         "state": "ok",
         "message": message,
         "capabilities": capabilities,
     }
+
+
+def _lacks(capabilities: Capabilities) -> list[str]:
+    """What the server cannot do, each with what becomes of it."""
+    unguarded = "but two writers at the same moment are not told apart, and `collect` is off there"
+    missing = []
+    if not capabilities.conditional_put:
+        missing.append(
+            f"conditional puts: names are looked at with HEAD before each PUT, {unguarded}"
+        )
+    elif not capabilities.conditional_swap:
+        missing.append(f"conditional swaps: owner.json is read before it is replaced, {unguarded}")
+    if not capabilities.checksum_checked:
+        missing.append("checked checksums: damage on the way in is found by `verify --deep` only")
+    if not capabilities.server_copy:
+        missing.append("server-side copies: every replica passes this machine")
+    return missing
 
 
 def _warnings(region: Region) -> list[str]:

@@ -15,9 +15,12 @@ from imgrepl.assembly.stores import PlaceStores, StoppableClock
 from imgrepl.assembly.workers import spawn_worker
 from imgrepl.clock import SystemClock
 from imgrepl.engine.context import Engine
+from imgrepl.gallery import places
 from imgrepl.gallery.database import GalleryIndex
+from imgrepl.model.capabilities import Capabilities
 from imgrepl.model.events import EventSink
 from imgrepl.model.sharing import Caller
+from imgrepl.model.region import Place
 from imgrepl.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ def open_app(settings: Settings, events: EventSink, stop: threading.Event) -> It
     owner = _user()
     caller = caller_of(settings, owner)
     index = GalleryIndex.open(settings.index, clock=clock, new_domain=new_domain(settings))
-    stores = PlaceStores(settings, StoppableClock(stop))
+    stores = PlaceStores(settings, StoppableClock(stop), lambda place: _noted(index, place))
     try:
         identity = index.identity
         engine = Engine(
@@ -69,6 +72,12 @@ def open_app(settings: Settings, events: EventSink, stop: threading.Event) -> It
     finally:
         stores.close()
         index.close()
+
+
+def _noted(index: GalleryIndex, place: Place) -> Capabilities | None:
+    with index.read() as tx:
+        found = places.prepared(tx, place.id)
+    return None if found is None else Capabilities.from_json(found)
 
 
 def _dedup_cache(cache_dir: Path, store_id: str) -> "DedupCache":

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from imgrepl.assembly.abilities import Abilities, Noted
 from imgrepl.assembly.meters import RegionMeter
 from imgrepl.clock import SystemClock
 from imgrepl.disks.disk import ByteSource
@@ -15,6 +16,7 @@ from imgrepl.model.region import Endpoint, Place
 from imgrepl.model.transfer import RegionTransfer
 from imgrepl.settings import Settings
 from imgrepl.store.credentials import S3Clients
+from imgrepl.store.looking_first import LookingFirstStore
 from imgrepl.store.metered import MeteredStore
 from imgrepl.store.opening import open_store
 from imgrepl.store.options import StoreOptions
@@ -39,9 +41,15 @@ class StoppableClock(SystemClock):
 
 
 class PlaceStores:
-    """The stores of all places: retried, throttled and metered, one per place and process."""
+    """The stores of all places: retried, throttled and metered, one per place and process.
 
-    def __init__(self, settings: Settings, clock: SystemClock) -> None:
+    `noted` tells what the index knows of a place's server; where it knows nothing, the server is
+    probed before the first put that has a condition.
+    """
+
+    def __init__(
+        self, settings: Settings, clock: SystemClock, noted: Noted = lambda _place: None
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._options = StoreOptions(
@@ -51,7 +59,7 @@ class PlaceStores:
         self._clients = S3Clients(settings.environ, self._options)
         self._stores: dict[PlaceId, Store] = {}
         self._meters: dict[str, RegionMeter] = {}
-        self._capabilities: dict[str, Capabilities] = {}
+        self._abilities = Abilities(noted)
         self._lock = threading.Lock()
         rate = settings.throttle_bytes_per_second
         self._throttle = _throttle(rate, self._clock) if rate else None
@@ -61,18 +69,16 @@ class PlaceStores:
         with self._lock:
             store = self._stores.get(place.id)
             if store is None:
-                meter = self._meters.setdefault(place.region, RegionMeter(self._clock))
-                store = self._stores[place.id] = self._wired(place.endpoint, meter)
+                wire = self._wire(place)
+                looking = LookingFirstStore(wire, lambda: self._known(place, wire))
+                store = self._stores[place.id] = self._patient(looking)
             return store
 
     def probe(self, place: Place) -> Capabilities:
         """What the place's server can do; asked once per server and process."""
-        server = place.endpoint.server
-        if server not in self._capabilities:
-            from imgrepl.store.probe import probe
-
-            self._capabilities[server] = probe(self.of(place), "probe")
-        return self._capabilities[server]
+        with self._lock:
+            wire = self._wire(place)
+        return self._abilities.probed(place.endpoint.server, lambda: self._tried(wire))
 
     def create_bucket(self, endpoint: Endpoint) -> None:
         """Makes the bucket or directory of an endpoint, where it is missing."""
@@ -102,15 +108,27 @@ class PlaceStores:
             url=f"s3://{parts.netloc}",
             endpoint_url=self._settings.environ.get("AWS_ENDPOINT_URL"),
         )
-        return ObjectSource(self._wired(endpoint, RegionMeter(self._clock)), key, name)
+        wire = self._bounded(endpoint, RegionMeter(self._clock))
+        return ObjectSource(self._patient(wire), key, name)
 
     def close(self) -> None:
         """Closes every connection."""
         self._clients.close()
 
-    def _wired(self, endpoint: Endpoint, meter: RegionMeter) -> Store:
-        from imgrepl.store.retrying import RetryingStore, RetryPolicy
+    def _known(self, place: Place, wire: Store) -> Capabilities:
+        return self._abilities.known(place, lambda: self._tried(wire))
 
+    def _tried(self, wire: Store) -> Capabilities:
+        """What the server does with conditions that are really sent to it."""
+        from imgrepl.store.probe import probe
+
+        return probe(self._patient(wire), "probe")
+
+    def _wire(self, place: Place) -> Store:
+        meter = self._meters.setdefault(place.region, RegionMeter(self._clock))
+        return self._bounded(place.endpoint, meter)
+
+    def _bounded(self, endpoint: Endpoint, meter: RegionMeter) -> Store:
         bare = open_store(
             endpoint,
             environment=self._settings.environ,
@@ -118,8 +136,11 @@ class PlaceStores:
             clients=self._clients,
         )
         store: Store = MeteredStore(bare, meter)
-        if self._throttle is not None:
-            store = ThrottledStore(store, self._throttle)
+        return ThrottledStore(store, self._throttle) if self._throttle else store
+
+    def _patient(self, store: Store) -> Store:
+        from imgrepl.store.retrying import RetryingStore, RetryPolicy
+
         policy = RetryPolicy(deadline_seconds=self._settings.retry_deadline_seconds)
         return RetryingStore(store, policy, self._clock)
 

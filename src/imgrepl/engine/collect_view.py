@@ -115,23 +115,34 @@ def _look_at(
 
 def _check_place(engine: Engine, place: Place, *, may_write: bool) -> None:
     """Raises `Conflict`: `CollectingOff`, `NotOwner`."""
-    with engine.index.read() as tx:
-        probed = place_rows.prepared(tx, place.id)
-    assert probed is not None, "only prepared places are looked at"
-    if not Capabilities.from_json(probed).may_collect:
+    if not _capabilities(engine, place, may_write=may_write).may_collect:
         raise Conflict(
-            f"collecting is off in {place.name}: its server has no conditional writes, so another"
-            " index that writes there could not be kept out",
+            f"collecting is off in {place.name}: its server was not seen to do conditional writes,"
+            " so another index that writes there could not be kept out",
             code="CollectingOff",
             target=place.name,
-            hint="move the region to a server with If-None-Match and If-Match on PUT;"
-            " `imgrepl region check` shows what a server can do",
+            hint="`imgrepl region check` tries again what the server can do; it must have"
+            " If-None-Match and If-Match on PUT",
         )
     store, identity = engine.stores.of(place), engine.index.identity
     if may_write:
         place_checks.check_owner(store, place, identity, may_claim=False)
     else:
         place_checks.expect_owner(store, place, identity)
+
+
+def _capabilities(engine: Engine, place: Place, *, may_write: bool) -> Capabilities:
+    """What the place's server can do; one that could not do enough is asked again."""
+    with engine.index.read() as tx:
+        noted = place_rows.prepared(tx, place.id)
+    assert noted is not None, "only prepared places are looked at"
+    capabilities = Capabilities.from_json(noted)
+    if capabilities.may_collect or not may_write:
+        return capabilities
+    probed = engine.stores.probe(place)
+    with engine.index.begin() as tx:
+        place_rows.set_prepared(tx, place.id, probed.as_json())
+    return probed
 
 
 def _record_place(engine: Engine, region: Region) -> Place:

@@ -5,7 +5,7 @@ that must be read cannot be read loses nothing: not one row of it moves. The ste
 are those of `disposal`; a run that dies is finished by the next.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -20,7 +20,8 @@ from imgrepl.engine.lease import Lease
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import ImgreplError, Interrupted
-from imgrepl.gallery import contents, operations, packs, unneeded
+from imgrepl.gallery import contents, operations, packs, unneeded, versions
+from imgrepl.model.gallery import ImageVersion
 from imgrepl.model.ids import PackId
 from imgrepl.model.region import Place
 
@@ -56,11 +57,18 @@ def collect(
     return replace(_report(settled, view, reports, dry_run=False), compacted=compacted)
 
 
-def rehearse(engine: Engine, *, grace_seconds: float, compacts: bool = False) -> CollectReport:
-    """What `collect` would do now. Nothing is changed, in the index or in a bucket.
+def rehearse(
+    engine: Engine,
+    *,
+    grace_seconds: float,
+    compacts: bool = False,
+    ending: Sequence[ImageVersion] = (),
+) -> CollectReport:
+    """What `collect` would do now, once the versions that are `ending` were erased.
 
-    All steps are taken in one transaction, which is rolled back. What it `compacts` is told beside
-    them: they count as if nothing was moved.
+    Nothing is changed, in the index or in a bucket: all steps are taken in one transaction, which
+    is rolled back. What it `compacts` is told beside them: they count as if nothing was moved. A
+    version whose home region cannot be read stays: it could not be erased.
     """
     found = abandoned.find(engine, None, grace_seconds=grace_seconds)
     view = look(engine, found, grace_seconds, may_write=False)
@@ -69,6 +77,7 @@ def rehearse(engine: Engine, *, grace_seconds: float, compacts: bool = False) ->
         rehearsal = tx.begin_nested()
         found = [one for one in found if abandoned.give_up(tx, one, None)]
         unneeded.release_ended_pins(tx)
+        _erase(tx, view, ending)
         _give_up_contents(tx, view)
         for region in view.regions:
             reports += _unread(region)
@@ -79,6 +88,13 @@ def rehearse(engine: Engine, *, grace_seconds: float, compacts: bool = False) ->
     places = _readable(view) if compacts else []
     compacted = tuple(compactor.rehearse(engine, place) for place in places)
     return replace(_report(found, view, reports, dry_run=True), compacted=compacted)
+
+
+def _erase(tx: Connection, view: View, ending: Iterable[ImageVersion]) -> None:
+    away = {region.region for region in view.regions if region.error is not None}
+    for version in ending:
+        if version.location not in away:
+            versions.remove(tx, version.id)
 
 
 def _give_up_contents(tx: Connection, view: View) -> None:

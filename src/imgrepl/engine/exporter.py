@@ -3,10 +3,10 @@
 Packs are fetched side by side, every chunk is proven, zeros are never written.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from imgrepl.engine.context import Engine
 from imgrepl.engine.fetching import Fetched, chunks_of, from_first, slots_of, with_pack
@@ -51,18 +51,26 @@ def export_disk(
     sources: Sequence[Place],
     writer: Writes,
     progress: Callable[[int], None],
-) -> None:
+) -> Counter[str]:
     """Writes every occupied byte of a disk; the rest of it is zeros.
 
-    `sources` are tried in order for each pack: one that is damaged or missing there is marked and
-    read from the next. `progress` is told the plain bytes written so far. Raises `Corrupt`
-    (`PackLost`…) when no source has a healthy copy.
+    Gives how many of them each region served, by its name. `sources` are tried in order for each
+    pack: one that is damaged or missing there is marked and read from the next. `progress` is told
+    the plain bytes written so far. Raises `Corrupt` (`PackLost`…) when no source has a healthy
+    copy.
     """
     runs_of: dict[int, list[Run]] = defaultdict(list)
     for run in manifest.runs:
         runs_of[run.pack].append(run)
-    written = 0
-    in_flight: set[Future[int]] = set()
+    served: Counter[str] = Counter()
+    in_flight: set[Future[_Exported]] = set()
+
+    def count(done: Iterable[Future[_Exported]]) -> None:
+        for future in done:
+            pack = future.result()
+            served[pack.region] += pack.written_bytes
+            progress(served.total())
+
     limit = engine.options.downloads_in_flight
     with ThreadPoolExecutor(limit, "download") as pool:
         try:
@@ -75,14 +83,19 @@ def export_disk(
                 )
                 if len(in_flight) > limit:
                     done, in_flight = wait(in_flight, return_when=FIRST_COMPLETED)
-                    written += sum(future.result() for future in done)
-                    progress(written)
-            for future in in_flight:
-                written += future.result()
-                progress(written)
+                    count(done)
+            count(in_flight)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+    return served
+
+
+class _Exported(NamedTuple):
+    """What was written of one pack, and which region gave it."""
+
+    region: str
+    written_bytes: int
 
 
 def _export_pack(
@@ -92,8 +105,8 @@ def _export_pack(
     sources: Sequence[Place],
     writer: Writes,
     manifest: Manifest,
-) -> int:
-    """Fetches what `runs` need of one pack and writes it; gives the plain bytes written."""
+) -> _Exported:
+    """Fetches what `runs` need of one pack and writes it."""
     return with_pack(
         engine,
         use,
@@ -105,7 +118,7 @@ def _export_pack(
 
 def _write_runs(
     engine: Engine, fetched: Fetched, runs: list[Run], writer: Writes, size_bytes: int
-) -> int:
+) -> _Exported:
     written = 0
     for run in runs:
         offset = run.disk_offset
@@ -113,4 +126,4 @@ def _write_runs(
             writer.write(offset, chunk[: size_bytes - offset])
             offset += len(chunk)
         written += run.length_bytes
-    return written
+    return _Exported(fetched.region, written)

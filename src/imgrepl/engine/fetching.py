@@ -37,9 +37,10 @@ class Piece(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """What was asked for of a pack, or more of it. Pieces are in slot order."""
+    """What was asked for of a pack, or more of it, from `region`. Pieces are in slot order."""
 
     pack_id: PackId
+    region: str
     pieces: list[Piece]
 
 
@@ -166,7 +167,7 @@ def _fetch(engine: Engine, place: Place, use: PackUse, slots: Sequence[SlotRange
         is_here = bool(packs.present_in(tx, place.id, [use.pack_id]))
     moved = None if is_here else read_current(engine, place, use.pack_id)
     if moved is None:
-        return Fetched(use.pack_id, [_whole(_read(engine, place, use, slots))])
+        return Fetched(use.pack_id, place.region, [_whole(_read(engine, place, use, slots))])
     by_pack: dict[PackId, list[SlotRange]] = {}
     located = locate(moved, slots)
     for run in located:
@@ -177,7 +178,7 @@ def _fetch(engine: Engine, place: Place, use: PackUse, slots: Sequence[SlotRange
         for run in located
         for parts in [read[run.pack_id].parts]
     ]
-    return Fetched(use.pack_id, pieces)
+    return Fetched(use.pack_id, place.region, pieces)
 
 
 class _Body(NamedTuple):

@@ -1,6 +1,6 @@
 """A version's disk as one stream of bytes in order, zeros included."""
 
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
 from imgrepl.engine.context import Engine
@@ -20,11 +20,12 @@ def stream_disk(
     sources: Sequence[Place],
     consume: Callable[[Buffer], object],
     progress: Callable[[int], None],
-) -> None:
+) -> Counter[str]:
     """Gives `consume` every byte of a disk, first to last; each chunk is proven before it is given.
 
-    Memory: the last six packs that were used, and one run. `sources` are tried in order for each
-    pack. Raises `Corrupt` where no source has a healthy copy.
+    Gives how many occupied bytes each region served, by its name. Memory: the last six packs that
+    were used, and one run. `sources` are tried in order for each pack. Raises `Corrupt` where no
+    source has a healthy copy.
     """
     packs = _RecentPacks(engine, manifest, sources)
     position = 0
@@ -38,6 +39,7 @@ def stream_disk(
             position += len(visible)
         progress(position)
     _zeros(consume, manifest.size_bytes - position)
+    return packs.served
 
 
 class _RecentPacks:
@@ -47,6 +49,7 @@ class _RecentPacks:
         self._engine = engine
         self._manifest = manifest
         self._sources = sources
+        self.served: Counter[str] = Counter()
         self._kept: OrderedDict[int, Fetched] = OrderedDict()
         self._runs_of: dict[int, list[Run]] = defaultdict(list)
         for run in manifest.runs:
@@ -57,6 +60,7 @@ class _RecentPacks:
         kept = self._kept.get(run.pack)
         if kept is not None:
             self._kept.move_to_end(run.pack)
+            self.served[kept.region] += run.length_bytes
             return list(chunks_of(self._engine, kept, run))
         use = self._manifest.packs[run.pack]
 
@@ -70,6 +74,7 @@ class _RecentPacks:
         slots = slots_of(self._runs_of[run.pack])
         fetched, found = with_pack(self._engine, use, slots, self._sources, first)
         self._kept[run.pack] = fetched
+        self.served[fetched.region] += run.length_bytes
         if len(self._kept) > _PACKS_KEPT:
             self._kept.popitem(last=False)
         return found

@@ -91,13 +91,16 @@ def follow(tx: Connection, region: Region) -> None:
 
     Raises `Conflict` (`RegionInUse`) where a place that holds packs would lie under another URL.
     An empty place whose role or position is gone is forgotten; the server and the credentials of
-    any may change.
+    any may change. Of another server nothing is believed that guards against other writers, until
+    it is probed.
     """
     for row in tx.execute(sa.select(places).where(places.c.region == region.name)).all():
         endpoint = _endpoint_now(region, row)
         mine = places.c.id == row.id
         if endpoint is not None and endpoint.url == row.endpoint["url"]:
             tx.execute(sa.update(places).where(mine).values(endpoint=json_of(endpoint)))
+            if endpoint.endpoint_url != endpoint_of(row.endpoint).endpoint_url:
+                set_prepared(tx, PlaceId(row.id), _doubted(row.capabilities))
         elif holds_packs(tx, row.id):
             raise Conflict(
                 f"place {_place_of(row).name} holds packs under {row.endpoint['url']}; its URL"
@@ -134,6 +137,12 @@ def _forget(tx: Connection, number: int) -> None:
     for table in (pins, *moved, place_contents, place_packs, place_records):
         tx.execute(sa.delete(table).where(table.c.place_id == number))
     tx.execute(sa.delete(places).where(places.c.id == number))
+
+
+def _doubted(capabilities: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if capabilities is None:
+        return None
+    return {**capabilities, "conditional_put": False, "conditional_swap": False}
 
 
 def _endpoint_now(region: Region, row: Row[Any]) -> Endpoint | None:

@@ -1,0 +1,88 @@
+"""Servers that lack what S3 has by now: what is done instead, what is refused, and what is said."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.command_line import DEFINITION, VERSION, Cli, assert_refused
+from e2e.conftest import make_image
+from e2e.relay import CONDITIONS, Relay, relay_to
+from servers import S3Server, server_of
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture(scope="module", params=["minio", "seaweedfs"])
+def server(request: pytest.FixtureRequest) -> S3Server:
+    return server_of(request.param)
+
+
+@pytest.fixture
+def unconditional(server: S3Server) -> Iterator[Relay]:
+    """A server that takes no notice of If-None-Match and If-Match."""
+    with relay_to(server, forgets=CONDITIONS) as relay:
+        yield relay
+
+
+def puts_of_names(relay: Relay) -> list[str]:
+    """What was put, but for the probe's objects, which are there to be replaced."""
+    return [one.path for one in relay.seen if one.method == "PUT" and "/probe/" not in one.path]
+
+
+def test_where_conditions_are_ignored_every_name_is_looked_at_first_and_none_is_replaced(
+    unconditional: Relay, cli: Cli, image: Path, tmp_path: Path
+) -> None:
+    cli.add_region("eastus", unconditional.as_server)
+
+    (place,) = cli.done("region", "check", "eastus")["places"]
+    assert place["state"] == "ok"
+    assert not place["capabilities"]["conditionalPut"]
+    assert not place["capabilities"]["conditionalSwap"]
+    assert "looked at with HEAD before each PUT" in place["message"]
+    assert "`collect` is off" in place["message"]
+
+    cli.done(*cli.create(image))
+    cli.done(*cli.create(make_image(tmp_path / "next.raw", changed_bytes=4096))[:-1], "-e", "1.1.0")
+    named = puts_of_names(unconditional)
+    assert len(named) > 6
+    assert len(named) == len(set(named)), "a name was written twice"
+    for path in named:
+        methods = [one.method for one in unconditional.seen if one.path == path]
+        assert methods.index("HEAD") < methods.index("PUT"), path
+    back = cli.download("1.0.0", tmp_path / "back.raw")
+    assert back.read_bytes() == image.read_bytes()
+
+
+def test_where_conditions_are_ignored_collect_is_refused_and_another_index_is_kept_out(
+    unconditional: Relay, cli: Cli, image: Path, tmp_path: Path
+) -> None:
+    place = unconditional.as_server.new_endpoint()
+    cli.add_region("eastus", unconditional.as_server, place.url)
+    cli.done(*cli.create(image))
+    cli.done("image-version", "delete", *VERSION, "--yes")
+    before = puts_of_names(unconditional)
+    assert_refused(cli("collect", "--yes"), 4, "CollectingOff")
+    assert_refused(cli("collect", "--dry-run"), 4, "CollectingOff")
+
+    (tmp_path / "other").mkdir()
+    other = Cli(tmp_path / "other")
+    other.add_region("eastus", unconditional.as_server, place.url)
+    assert_refused(other(*other.create(image)), 4, "BucketOfAnotherStore")
+    assert puts_of_names(unconditional) == before
+
+
+def test_a_region_that_moved_to_a_server_without_conditions_loses_nothing_to_collect(
+    server: S3Server, cli: Cli, image: Path
+) -> None:
+    place = server.new_endpoint()
+    cli.add_region("eastus", server, place.url)
+    cli.done(*cli.create(image))
+    cli.done("image-version", "delete", *VERSION, "--yes")
+    with relay_to(server, forgets=CONDITIONS) as relay:
+        cli.done("region", "update", "eastus", "--endpoint", relay.url)
+        assert_refused(cli("collect", "--yes"), 4, "CollectingOff")
+    cli.done("region", "update", "eastus", "--endpoint", server.endpoint_url)
+    report = cli.done("collect", "--yes")
+    assert sum(place["deletedPacks"] for place in report["places"]) > 0
+    assert cli.done("image-version", "list", *DEFINITION) == []
