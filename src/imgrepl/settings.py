@@ -98,6 +98,12 @@ class Settings:
         "Packs on their way to the source region. Each holds up to 16 MiB.", 3, Bound(1, 32)
     )
     region_uploads: int = _setting("Packs written to one target region at once.", 2, Bound(1, 32))
+    requests_in_flight_max: int = _setting(
+        "Most requests of one kind (writes, reads, looks) to one server at once. Below that their"
+        " number follows what the server bears. Costs no memory of its own.",
+        32,
+        Bound(1, 128),
+    )
     downloads_in_flight: int = _setting(
         "Packs fetched and decoded at once by a download or a deep verify, up to 32 MiB each.",
         4,

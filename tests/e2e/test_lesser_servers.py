@@ -1,6 +1,7 @@
 """Servers that lack what S3 has by now: what is done instead, what is refused, and what is said."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,11 @@ import pytest
 from e2e.command_line import DEFINITION, VERSION, Cli, assert_refused
 from e2e.conftest import make_image
 from e2e.relay import CONDITIONS, Relay, relay_to
+from imgrepl.clock import SystemClock
+from imgrepl.store.adaptive import AdaptiveStore, WindowOptions, Windows
+from imgrepl.store.opening import open_store
+from imgrepl.store.options import StoreOptions
+from imgrepl.store.retrying import RetryingStore, RetryPolicy
 from servers import S3Server, server_of
 
 pytestmark = pytest.mark.servers
@@ -70,6 +76,38 @@ def test_where_conditions_are_ignored_collect_is_refused_and_another_index_is_ke
     other.add_region("eastus", unconditional.as_server, place.url)
     assert_refused(other(*other.create(image)), 4, "BucketOfAnotherStore")
     assert puts_of_names(unconditional) == before
+
+
+def refused_puts(server: S3Server, options: WindowOptions) -> int:
+    """How often a server that takes two puts at once refused some of 120, sent by 16 threads."""
+    clock = SystemClock()
+    with relay_to(server, at_once_max=2) as relay:
+        lesser = relay.as_server
+        clients = lesser.clients()
+        bare = open_store(
+            lesser.new_endpoint(), environment={}, options=StoreOptions(), clients=clients
+        )
+        store = RetryingStore(AdaptiveStore(bare, Windows(options, clock)), RetryPolicy(), clock)
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda number: store.put(f"k{number}", bytes(65536)), range(120)))
+        assert sum(1 for _ in store.list("")) == 120
+        clients.close()
+        return sum(one.status == 503 for one in relay.seen)
+
+
+def test_a_server_that_throttles_is_soon_asked_for_no_more_than_it_takes(server: S3Server) -> None:
+    unbounded = refused_puts(server, WindowOptions(start=1000, maximum=1000))
+    assert refused_puts(server, WindowOptions()) < unbounded / 2
+
+
+def test_an_image_reaches_a_server_that_takes_one_request_of_a_kind_at_once(
+    server: S3Server, cli: Cli, image: Path, tmp_path: Path
+) -> None:
+    with relay_to(server, at_once_max=1) as relay:
+        cli.add_region("eastus", relay.as_server)
+        cli.done(*cli.create(image), IMGREPL_UPLOADS_IN_FLIGHT="8")
+        back = cli.download("1.0.0", tmp_path / "back.raw")
+        assert back.read_bytes() == image.read_bytes()
 
 
 def test_a_region_that_moved_to_a_server_without_conditions_loses_nothing_to_collect(

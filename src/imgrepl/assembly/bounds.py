@@ -7,6 +7,8 @@ from imgrepl.model.chunker import ChunkerParameters
 from imgrepl.model.domain import DEFAULT_DOMAIN, DedupDomain
 from imgrepl.model.limits import Limits
 from imgrepl.settings import Settings
+from imgrepl.store.adaptive import WindowOptions
+from imgrepl.store.options import StoreOptions
 
 
 def engine_options(settings: Settings) -> EngineOptions:
@@ -20,6 +22,20 @@ def engine_options(settings: Settings) -> EngineOptions:
         transfer_budget_bytes=settings.transfer_budget_bytes,
         lease_seconds=settings.lease_seconds,
     )
+
+
+def store_options(settings: Settings) -> StoreOptions:
+    """The bounds of the clients of S3 servers, as set."""
+    return StoreOptions(
+        connections_max=max(StoreOptions.connections_max, settings.requests_in_flight_max),
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+        read_timeout_seconds=settings.read_timeout_seconds,
+    )
+
+
+def window_options(settings: Settings) -> WindowOptions:
+    """How many requests a server may be sent at once, as set."""
+    return WindowOptions(maximum=settings.requests_in_flight_max)
 
 
 def limits_of(settings: Settings) -> Limits:

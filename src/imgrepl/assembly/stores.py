@@ -1,10 +1,15 @@
-"""The stores of all places: retried, throttled and metered, made when first asked for."""
+"""The stores of all places, made when first asked for, each out of the same wrappers.
+
+From the server outwards: metered, adaptive (as much at once as the server bears), throttled (as
+much as the user allows), looking first (where the server has no conditions), retrying.
+"""
 
 import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from imgrepl.assembly.abilities import Abilities, Noted
+from imgrepl.assembly.bounds import store_options, window_options
 from imgrepl.assembly.meters import RegionMeter
 from imgrepl.clock import SystemClock
 from imgrepl.disks.disk import ByteSource
@@ -15,11 +20,11 @@ from imgrepl.model.ids import PlaceId
 from imgrepl.model.region import Endpoint, Place
 from imgrepl.model.transfer import RegionTransfer
 from imgrepl.settings import Settings
+from imgrepl.store.adaptive import AdaptiveStore, Windows
 from imgrepl.store.credentials import S3Clients
 from imgrepl.store.looking_first import LookingFirstStore
 from imgrepl.store.metered import MeteredStore
 from imgrepl.store.opening import open_store
-from imgrepl.store.options import StoreOptions
 from imgrepl.store.protocols import Store
 from imgrepl.store.throttled import Bucket, Throttle, ThrottledStore
 
@@ -52,13 +57,11 @@ class PlaceStores:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._options = StoreOptions(
-            connect_timeout_seconds=settings.connect_timeout_seconds,
-            read_timeout_seconds=settings.read_timeout_seconds,
-        )
+        self._options = store_options(settings)
         self._clients = S3Clients(settings.environ, self._options)
         self._stores: dict[PlaceId, Store] = {}
         self._meters: dict[str, RegionMeter] = {}
+        self._windows: dict[str, Windows] = {}
         self._abilities = Abilities(noted)
         self._lock = threading.Lock()
         rate = settings.throttle_bytes_per_second
@@ -108,7 +111,8 @@ class PlaceStores:
             url=f"s3://{parts.netloc}",
             endpoint_url=self._settings.environ.get("AWS_ENDPOINT_URL"),
         )
-        wire = self._bounded(endpoint, RegionMeter(self._clock))
+        with self._lock:
+            wire = self._bounded(endpoint, RegionMeter(self._clock))
         return ObjectSource(self._patient(wire), key, name)
 
     def close(self) -> None:
@@ -136,7 +140,16 @@ class PlaceStores:
             clients=self._clients,
         )
         store: Store = MeteredStore(bare, meter)
+        if endpoint.url.startswith("s3:"):
+            store = AdaptiveStore(store, self._windows_of(endpoint))
         return ThrottledStore(store, self._throttle) if self._throttle else store
+
+    def _windows_of(self, endpoint: Endpoint) -> Windows:
+        """One set for all places on a server, whoever's account is used."""
+        server = endpoint.endpoint_url or f"aws {endpoint.signing_region or ''}"
+        if server not in self._windows:
+            self._windows[server] = Windows(window_options(self._settings), self._clock)
+        return self._windows[server]
 
     def _patient(self, store: Store) -> Store:
         from imgrepl.store.retrying import RetryingStore, RetryPolicy

@@ -35,6 +35,8 @@ TRANSIENT_CODES |= {
     "OperationAborted",
     "ConditionalRequestConflict",
 }
+_OVERLOADED = {"SlowDown", "SlowDownRead", "SlowDownWrite", "TooManyRequests", "RequestTimeout"}
+_OVERLOADED |= {"RequestLimitExceeded", "Throttling", "ThrottlingException"}
 _BAD_DIGEST = {"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"}
 _BAD_DIGEST |= {"XAmzContentSHA256Mismatch"}
 _ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"}
@@ -199,10 +201,14 @@ def _ahead_seconds(answer: _Answer, now: datetime) -> float | None:
 def _busy(answer: _Answer, request: Request, now: datetime) -> ImgreplError:
     return _Unavailable(
         f"{request}: {answer}",
-        code="ServerBusy" if answer.status in (429, 503) else "ServerFailed",
+        code="ServerBusy" if _asks_for_less(answer) else "ServerFailed",
         target=request.server,
         retry_after_seconds=_retry_after_seconds(answer.headers, now),
     )
+
+
+def _asks_for_less(answer: _Answer) -> bool:
+    return answer.status in (429, 503) or answer.code in _OVERLOADED
 
 
 def _retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
