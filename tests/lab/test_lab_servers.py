@@ -167,9 +167,8 @@ def test_data_outlives_down_and_up_on_other_ports(
     other.close()
 
 
+@pytest.mark.parametrize("lab", ["minio"], indirect=True)
 def test_minio_that_keeps_old_versions_is_warned_of(lab: LabState) -> None:
-    if lab.program != "minio":
-        pytest.skip("the check asks MinIO's own package")
     current = status(lab.folder)[0].server
     client = s3.client_of(current, read_keys(lab.folder))
     client.put_bucket_versioning(

@@ -13,7 +13,7 @@ from imgrepl.store.retrying import RetryingStore, RetryPolicy
 from imgrepl.store.wrapping import StoreWrapper, bare
 from imgrepl.testing.clocks import ManualClock
 from imgrepl.testing.faulty import Fault, FaultKind, FaultyStore
-from imgrepl.testing.store_suite import StoreSuite
+from imgrepl.testing.store_suite import StoreContract
 from imgrepl.testing.unconditional import UnconditionalStore
 
 CAPABLE = Capabilities(
@@ -38,10 +38,8 @@ def _looking(
     return RetryingStore(looking, RetryPolicy(), ManualClock()), faulty, server
 
 
-class TestOverAServerWithoutConditions(StoreSuite):
-    """The whole contract, but for writers of the same moment."""
-
-    is_concurrent = False
+class TestOverAServerWithoutConditions(StoreContract):
+    """The contract for one writer at a time: those of one moment are not told apart."""
 
     @pytest.fixture
     def store(self) -> Store:

@@ -13,7 +13,7 @@ from imgrepl.store.retrying import RetryingStore, RetryPolicy
 from imgrepl.store.wrapping import StoreWrapper
 from imgrepl.testing.clocks import ManualClock
 from imgrepl.testing.faulty import Dice, Fault, FaultKind, FaultyStore
-from imgrepl.testing.store_suite import StoreSuite
+from imgrepl.testing.store_suite import StoreContract
 
 POLICY = RetryPolicy(attempts_max=4, deadline_seconds=60, wait_seconds_first=1, wait_seconds_max=10)
 
@@ -30,10 +30,11 @@ def _retrying(
     return RetryingStore(faulty, policy, clock), faulty
 
 
-class TestUnderManyLostRequestsAndReplies(StoreSuite):
-    """The whole contract, while a third of all requests go wrong."""
+class TestUnderManyLostRequestsAndReplies(StoreContract):
+    """The contract while a third of all requests go wrong.
 
-    is_concurrent = False  # equal contents of two writers cannot be told apart after a lost reply
+    For one writer: equal contents of two cannot be told apart after a lost reply.
+    """
 
     def _wrapped(self, name: str) -> Store:
         dice = Dice(random.Random(name).random, 0.33)

@@ -14,7 +14,7 @@ from imgrepl.store.opening import open_store
 from imgrepl.store.options import StoreOptions
 from imgrepl.store.protocols import Store
 from imgrepl.store.s3 import S3Store
-from imgrepl.testing.store_suite import StoreSuite
+from imgrepl.testing.store_suite import StoreContract, StoreSuite
 from servers import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server
 
 if TYPE_CHECKING:
@@ -30,13 +30,8 @@ def moto_server() -> Iterator[S3Server]:
     server.stop()
 
 
-class S3Suite(StoreSuite):
+class S3Contract(StoreContract):
     """The contract on one server; each test has a prefix of its own."""
-
-    makes_buckets = False
-    """Whether the server makes a bucket that a put names."""
-
-    checks_credentials = True
 
     @pytest.fixture
     def server(self) -> S3Server:
@@ -83,20 +78,24 @@ class S3Suite(StoreSuite):
         store.copy_from(other, "k", "k")
         assert self.peek(store, "k") == b"content"
 
+
+class MissesBuckets(S3Contract):
+    """A server that makes no bucket because a put names it."""
+
     def test_a_missing_bucket_is_named(self, server: S3Server, clients: S3Clients) -> None:
-        if self.makes_buckets:
-            pytest.skip("this server makes the bucket")
         store = self.open(server, clients, server.endpoint("nobody-made-this"))
         for act in (lambda: store.put("k", b""), lambda: list(store.list(""))):
             with pytest.raises(NotFound, match="nobody-made-this") as caught:
                 act()
             assert caught.value.code == "BucketMissing"
 
+
+class ChecksCredentials(S3Contract):
+    """A server that does not let everybody in."""
+
     def test_wrong_credentials_are_refused_without_showing_them(
         self, store: Store, server: S3Server
     ) -> None:
-        if not self.checks_credentials:
-            pytest.skip("this server lets everybody in")
         assert isinstance(store, S3Store)
         wrong = {**server.environment, "TEST_SECRET_ACCESS_KEY": "not-the-secret"}
         endpoint = server.endpoint(store.bucket)
@@ -124,10 +123,10 @@ def _other_client(store: S3Store) -> "S3Client":
     )
 
 
-class TestMoto(S3Suite):
+class TestMoto(MissesBuckets):
+    """It answers some of many simultaneous puts with 500, so it is asked by one at a time."""
+
     checks_digests = False
-    checks_credentials = False
-    is_concurrent = False
 
     @pytest.fixture
     def server(self, moto_server: S3Server) -> S3Server:
@@ -135,22 +134,22 @@ class TestMoto(S3Suite):
 
 
 @pytest.mark.servers
-class TestMinio(S3Suite):
+class TestMinio(MissesBuckets, ChecksCredentials, StoreSuite):
     @pytest.fixture
     def server(self, minio_server: S3Server) -> S3Server:
         return minio_server
 
 
 @pytest.mark.servers
-class TestVersitygw(S3Suite):
+class TestVersitygw(MissesBuckets, ChecksCredentials, StoreSuite):
     @pytest.fixture
     def server(self, versitygw_server: S3Server) -> S3Server:
         return versitygw_server
 
 
 @pytest.mark.servers
-class TestSeaweedfs(S3Suite):
-    makes_buckets = True
+class TestSeaweedfs(ChecksCredentials, StoreSuite):
+    """It makes a bucket that a put names."""
 
     @pytest.fixture
     def server(self, seaweedfs_server: S3Server) -> S3Server:

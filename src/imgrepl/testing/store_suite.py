@@ -26,8 +26,8 @@ RANGES = (
 )
 
 
-class StoreSuite(ABC):
-    """What every store must do.
+class StoreContract(ABC):
+    """What every store must do for one caller at a time.
 
     A subclass gives the fixtures `store`, an empty place, and `neighbour`, an empty one on the same
     server; and `peek` and `plant`.
@@ -36,9 +36,6 @@ class StoreSuite(ABC):
     checks_digests = True
     """Whether a body with a wrong digest is refused; only test doubles may say no."""
 
-    is_concurrent = True
-    """Whether simultaneous puts of one key go well; moto answers some of them with 500."""
-
     @abstractmethod
     def peek(self, store: Store, key: str) -> bytes:
         """The bytes under `key`, read without the store."""
@@ -46,10 +43,6 @@ class StoreSuite(ABC):
     @abstractmethod
     def plant(self, store: Store, key: str, content: bytes) -> None:
         """Puts bytes under `key` without the store."""
-
-    def _needs_concurrency(self) -> None:
-        if not self.is_concurrent:
-            pytest.skip("this server races with itself")
 
     def test_is_a_store(self, store: Store) -> None:
         assert isinstance(store, Store)
@@ -162,22 +155,6 @@ class StoreSuite(ABC):
         assert caught.value.code == "ObjectExists"
         assert self.peek(store, "k") == TEN
 
-    def test_put_if_absent_lets_one_of_many_win(self, store: Store) -> None:
-        self._needs_concurrency()
-
-        def attempt(number: int) -> int | None:
-            try:
-                store.put("k", b"%d" % number, if_absent=True)
-            except Conflict:
-                return None
-            return number
-
-        store.put("warm", b"")
-        with ThreadPoolExecutor(8) as pool:
-            won = [number for number in pool.map(attempt, range(8)) if number is not None]
-        assert len(won) == 1
-        assert self.peek(store, "k") == b"%d" % won[0]
-
     def test_put_if_match_replaces_the_object_that_was_read(self, store: Store) -> None:
         first = store.put("k", b"one")
         second = store.put("k", b"two", if_match=first.etag)
@@ -207,55 +184,9 @@ class StoreSuite(ABC):
         store.put("k", b"two", if_match=listed.etag)
         assert self.peek(store, "k") == b"two"
 
-    def test_put_if_match_lets_one_of_many_win(self, store: Store) -> None:
-        self._needs_concurrency()
-        etag = store.put("k", b"before").etag
-
-        def attempt(number: int) -> int | None:
-            try:
-                store.put("k", b"%06d" % number, if_match=etag)
-            except Conflict:
-                return None
-            return number
-
-        with ThreadPoolExecutor(8) as pool:
-            won = [number for number in pool.map(attempt, range(8)) if number is not None]
-        assert len(won) == 1
-        assert self.peek(store, "k") == b"%06d" % won[0]
-
-    def test_counting_by_if_match_loses_no_step(self, store: Store) -> None:
-        self._needs_concurrency()
-        store.put("k", b"0")
-
-        def step(_: int) -> None:
-            while True:
-                etag = store.head("k").etag
-                count = int(store.get("k"))
-                try:
-                    store.put("k", b"%d" % (count + 1), if_match=etag)
-                except Conflict:
-                    continue
-                return
-
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(step, range(12)))
-        assert self.peek(store, "k") == b"12"
-
     def test_put_refuses_two_conditions(self, store: Store) -> None:
         with pytest.raises(Invalid):
             store.put("k", TEN, if_absent=True, if_match="x")
-
-    def test_a_reader_sees_one_content_or_the_other(self, store: Store) -> None:
-        self._needs_concurrency()
-        contents = [bytes([number]) * 300_000 for number in range(4)]
-        store.put("k", contents[0])
-        with ThreadPoolExecutor(4) as pool:
-            puts = [pool.submit(store.put, "k", content) for content in contents]
-            reads = [pool.submit(store.get, "k") for _ in range(12)]
-            seen = {read.result() for read in reads}
-            for put in puts:
-                put.result()
-        assert seen <= set(contents)
 
     def test_a_place_that_holds_nothing_lists_nothing(self, store: Store) -> None:
         assert list(store.list("")) == []
@@ -365,3 +296,64 @@ class StoreSuite(ABC):
         store.put("there", TEN)
         with pytest.raises(ImgreplError, match=r"packs/xy"):
             store.get("packs/xy")
+
+
+class StoreSuite(StoreContract):
+    """The whole contract: writers of one moment do not spoil each other's work either."""
+
+    def test_put_if_absent_lets_one_of_many_win(self, store: Store) -> None:
+        def attempt(number: int) -> int | None:
+            try:
+                store.put("k", b"%d" % number, if_absent=True)
+            except Conflict:
+                return None
+            return number
+
+        store.put("warm", b"")
+        with ThreadPoolExecutor(8) as pool:
+            won = [number for number in pool.map(attempt, range(8)) if number is not None]
+        assert len(won) == 1
+        assert self.peek(store, "k") == b"%d" % won[0]
+
+    def test_put_if_match_lets_one_of_many_win(self, store: Store) -> None:
+        etag = store.put("k", b"before").etag
+
+        def attempt(number: int) -> int | None:
+            try:
+                store.put("k", b"%06d" % number, if_match=etag)
+            except Conflict:
+                return None
+            return number
+
+        with ThreadPoolExecutor(8) as pool:
+            won = [number for number in pool.map(attempt, range(8)) if number is not None]
+        assert len(won) == 1
+        assert self.peek(store, "k") == b"%06d" % won[0]
+
+    def test_counting_by_if_match_loses_no_step(self, store: Store) -> None:
+        store.put("k", b"0")
+
+        def step(_: int) -> None:
+            while True:
+                etag = store.head("k").etag
+                count = int(store.get("k"))
+                try:
+                    store.put("k", b"%d" % (count + 1), if_match=etag)
+                except Conflict:
+                    continue
+                return
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(step, range(12)))
+        assert self.peek(store, "k") == b"12"
+
+    def test_a_reader_sees_one_content_or_the_other(self, store: Store) -> None:
+        contents = [bytes([number]) * 300_000 for number in range(4)]
+        store.put("k", contents[0])
+        with ThreadPoolExecutor(4) as pool:
+            puts = [pool.submit(store.put, "k", content) for content in contents]
+            reads = [pool.submit(store.get, "k") for _ in range(12)]
+            seen = {read.result() for read in reads}
+            for put in puts:
+                put.result()
+        assert seen <= set(contents)

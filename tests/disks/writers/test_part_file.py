@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,6 +20,7 @@ from imgrepl.disks.writers.part_file import part_path
 from imgrepl.disks.writers.writer import FORMATS
 
 MIB, GIB = 1 << 20, 1 << 30
+NOBODY = 65_534
 
 every_format = pytest.mark.parametrize("image_format", FORMATS)
 
@@ -209,11 +212,26 @@ def test_a_fault_in_any_step_leaves_nothing_and_says_what_it_was(
     assert isinstance(raised.value.__cause__, OSError)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@contextmanager
+def as_one_who_may_not_write() -> Iterator[Path]:
+    """A folder that this process may read only: root, who may write everywhere, is nobody then."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        if os.geteuid() != 0:
+            yield Path(folder)
+            return
+        os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+
+
 def test_a_folder_without_permission_is_named(target: Path) -> None:
-    target.parent.chmod(0o500)
-    with pytest.raises(errors.NotAllowed):
-        opened(target)
+    opened(target).abort()  # all that is imported on the way is there now, whoever may read it
+    with as_one_who_may_not_write() as folder, pytest.raises(errors.NotAllowed) as raised:
+        opened(folder / "disk.img")
+    assert str(folder) in raised.value.message
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
