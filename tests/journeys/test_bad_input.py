@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from images.hostile import hostile_images
-from journeys.disks import MIB, make_disk
+from journeys.disks import MIB, make_disk, same_content
 from journeys.person import Person
 
 
@@ -128,6 +128,37 @@ def test_a_download_onto_a_full_disk_leaves_no_file(person: Person, tmp_path: Pa
         assert list(small.iterdir()) == []
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_a_region_that_is_not_mounted_fails_alone_and_comes_back_as_it_was(
+    person: Person, tmp_path: Path
+) -> None:
+    """A directory that is away is no empty one: nothing is written in its stead, or held lost."""
+    disk = make_disk(tmp_path / "disk.raw")
+    person.publishes("1.0.0", disk, "eastus=1", "westeurope=1")
+    mounted, away = tmp_path / "westeurope", tmp_path / "westeurope.away"
+    mounted.rename(away)
+
+    other = make_disk(tmp_path / "other.raw", seed=2)
+    said = person.says(*person.create("1.1.0", other, "eastus=1", "westeurope=1"))
+    assert (said.exit_status, said.error["code"]) == (8, "PartiallyCompleted")
+    assert "BucketMissing" in str(said.error["details"])
+    assert not mounted.exists()
+    assert person.version("verify", "1.0.0").exit_status == 6
+    person.downloads("1.0.0", tmp_path / "over.raw", "--region", "westeurope")
+    assert same_content(disk, tmp_path / "over.raw")
+
+    (mounted / "r0").mkdir(parents=True)
+    again = person.says(*person.create("1.1.0", other, "eastus=1", "westeurope=1"))
+    assert "NotOwner" in str(again.error["details"])
+    assert list((mounted / "r0").iterdir()) == []
+    (mounted / "r0").rmdir()
+    mounted.rmdir()
+    away.rename(mounted)
+    assert person.version("verify", "1.0.0").exit_status == 0
+    assert person.version("retry", "1.1.0").exit_status == 0
+    report = person.downloads("1.0.0", tmp_path / "back.raw", "--region", "westeurope")
+    assert report["region"] == "westeurope"
 
 
 def test_a_region_whose_disk_is_full_fails_alone(person: Person, tmp_path: Path) -> None:

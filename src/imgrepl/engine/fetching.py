@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from imgrepl.engine.context import Engine
 from imgrepl.engine.footers import read_footer
 from imgrepl.engine.moved_objects import locate, read_current
-from imgrepl.engine.pack_reading import pack_key_in, set_damaged
+from imgrepl.engine.pack_reading import blame, pack_key_in
 from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
 from imgrepl.gallery import contents, packs
 from imgrepl.layout.pack import FrameEntry, PackFooter, decode_footer, decode_frame
@@ -70,7 +70,7 @@ def with_pack(
         except (Corrupt, NotFound) as error:
             is_frame = error.code == "FrameCorrupt" and error.target is not None
             culprit = PackId(str(error.target)) if is_frame else use.pack_id
-            set_damaged(engine, place, culprit, error.message)
+            blame(engine, place, culprit, error)
             raise
 
     return from_first(engine, sources, f"pack {use.pack_id}", attempt)
@@ -213,7 +213,7 @@ def _read_part(engine: Engine, place: Place, pack_id: PackId, slots: Sequence[Sl
     try:
         return _read(engine, place, PackUse(pack_id, pack_bytes, 0), slots)
     except (Corrupt, NotFound) as error:
-        set_damaged(engine, place, pack_id, error.message)
+        blame(engine, place, pack_id, error)
         raise
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from imgrepl.engine.context import Engine
 from imgrepl.engine.dedup_cache import DedupCache
-from imgrepl.engine.pack_reading import set_damaged
+from imgrepl.engine.pack_reading import blame
 from imgrepl.errors import Corrupt, NotFound
 from imgrepl.gallery import packs
 from imgrepl.gallery.packs import PlacePack
@@ -57,5 +57,5 @@ def _footer_or_none(
         key = keys.pack_key(row.pack_id, row.generation)
         return read_footer(store, key, row.pack_id, row.pack_bytes)
     except (Corrupt, NotFound) as error:
-        set_damaged(engine, place, row.pack_id, error.message)
+        blame(engine, place, row.pack_id, error)
         return None

@@ -3,7 +3,7 @@
 import hashlib
 
 from imgrepl.engine.context import Engine
-from imgrepl.errors import Corrupt, NotFound
+from imgrepl.errors import Corrupt, ImgreplError, NotFound
 from imgrepl.gallery import packs
 from imgrepl.layout import keys
 from imgrepl.model.ids import PackId
@@ -34,8 +34,8 @@ def read_whole_pack(engine: Engine, place: Place, pack_id: PackId) -> bytes:
     key = pack_key_in(engine, place, pack_id)
     try:
         body = store.get(key)
-    except NotFound:
-        set_damaged(engine, place, pack_id, "it is missing")
+    except NotFound as error:
+        blame(engine, place, pack_id, error)
         raise
     if hashlib.sha256(body).hexdigest() != pack_id:
         set_damaged(engine, place, pack_id, "its bytes do not have its SHA-256")
@@ -49,6 +49,16 @@ def read_whole_pack(engine: Engine, place: Place, pack_id: PackId) -> bytes:
         proof = Proof(ProofLevel.FULL_READ, engine.clock.now())
         packs.record_proofs(tx, place.id, [(pack_id, proof)])
     return body
+
+
+def blame(engine: Engine, place: Place, pack_id: PackId, error: ImgreplError) -> None:
+    """Notes what reading a pack failed with.
+
+    Not where the bucket or directory itself is not there: a disk that is not mounted comes back as
+    it was, and says nothing of the packs on it.
+    """
+    if error.code != "BucketMissing":
+        set_damaged(engine, place, pack_id, error.message)
 
 
 def set_damaged(engine: Engine, place: Place, pack_id: PackId, reason: str) -> None:

@@ -9,7 +9,7 @@ from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.fetching import from_first
 from imgrepl.engine.footers import read_footer
 from imgrepl.engine.moved_objects import read_current
-from imgrepl.engine.pack_reading import pack_key_in, set_damaged
+from imgrepl.engine.pack_reading import blame, pack_key_in
 from imgrepl.errors import Corrupt, NotFound, Unavailable
 from imgrepl.gallery import contents, packs
 from imgrepl.gallery import places as place_rows
@@ -159,7 +159,7 @@ def _footer(engine: Engine, place: Place, candidate: Candidate) -> PackFooter:
         store = engine.stores.of(place)
         return read_footer(store, key, candidate.pack_id, candidate.pack_bytes)
     except (Corrupt, NotFound) as error:
-        set_damaged(engine, place, candidate.pack_id, error.message)
+        blame(engine, place, candidate.pack_id, error)
         raise
 
 

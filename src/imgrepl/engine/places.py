@@ -21,7 +21,9 @@ from imgrepl.store.protocols import Store
 def prepare(engine: Engine, place: Place) -> None:
     """Writes what a new place needs and refuses one that is not ours.
 
-    Costs one GET where the place is known, and nothing the second time in a process. Raises
+    Costs one GET where the place is known, and nothing the second time in a process. A known place
+    that has no owner any more was emptied, or is another one that is mounted there: nothing is
+    written to it, as what the index knows to be in it would be missing. Raises
     `Conflict`: `BucketOfAnotherStore`, `OtherChunker`, `NotOwner`, `PlaceNeedsNewerVersion`;
     `NotFound` (`BucketMissing`); `NotAllowed`; `Unavailable`.
     """
@@ -34,7 +36,7 @@ def prepare(engine: Engine, place: Place) -> None:
     if not known:
         check_header(store, place, identity)
         _check_features(store, place)
-    check_owner(store, place, identity)
+    check_owner(store, place, identity, may_claim=not known)
     if not known:
         capabilities = engine.stores.probe(place)
         with engine.index.begin() as tx:
@@ -54,8 +56,10 @@ def check_owner(
     wanted = owner_of(identity)
     try:
         info = store.head(keys.OWNER_KEY)
-    except NotFound:
+    except NotFound as error:
         if not may_claim:
+            if error.code == "BucketMissing":
+                raise
             raise _not_owner(store, place, identity, None) from None
         try:
             store.put(keys.OWNER_KEY, encode_owner(wanted), if_absent=True)
@@ -92,7 +96,10 @@ def _not_owner(
         f" this is index {identity.index_id}, epoch {identity.epoch}",
         code="NotOwner",
         target=place.name,
-        hint="use that index, or take the store over with `imgrepl index rebuild`",
+        hint="use that index, or take the store over with `imgrepl index rebuild`"
+        if found
+        else "look whether the right bucket or disk is there; `imgrepl image-version repair` brings"
+        " back what is gone",
     )
 
 

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from imgrepl.engine import places, resume, sealer
 from imgrepl.engine.bookkeeping import Bookkeeper
 from imgrepl.engine.context import Engine
@@ -54,23 +56,33 @@ def region_parts(engine: Engine, version_id: VersionId) -> list[RegionPart]:
     not added yet) has no places and is left out.
     """
     with engine.index.begin() as tx:
-        known = {region.name: region for region in region_rows.list_all(tx)}
-        by_region: dict[str, list[Replica]] = {}
-        for replica in replicas.of_version(tx, version_id):
-            by_region.setdefault(replica.region, []).append(replica)
-        parts = []
-        for name, group in by_region.items():
-            if name not in known:
-                continue
-            placed = tuple(
-                tuple(
-                    place_rows.ensure(tx, known[name], role, replica.number)
-                    for role in roles_of(replica.storage_account_type)
-                )
-                for replica in group
+        return _parts(tx, replicas.of_version(tx, version_id))
+
+
+def supposed_parts(engine: Engine, wanted: Sequence[Replica]) -> list[RegionPart]:
+    """The same for replicas that are not planned yet."""
+    with engine.index.begin() as tx:
+        return _parts(tx, wanted)
+
+
+def _parts(tx: Connection, wanted: Sequence[Replica]) -> list[RegionPart]:
+    known = {region.name: region for region in region_rows.list_all(tx)}
+    by_region: dict[str, list[Replica]] = {}
+    for replica in wanted:
+        by_region.setdefault(replica.region, []).append(replica)
+    parts = []
+    for name, group in by_region.items():
+        if name not in known:
+            continue
+        placed = tuple(
+            tuple(
+                place_rows.ensure(tx, known[name], role, replica.number)
+                for role in roles_of(replica.storage_account_type)
             )
-            parts.append(RegionPart(region=name, replicas=tuple(group), places=placed))
-        return parts
+            for replica in group
+        )
+        parts.append(RegionPart(region=name, replicas=tuple(group), places=placed))
+    return parts
 
 
 def plan_version(

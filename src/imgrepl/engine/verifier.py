@@ -208,12 +208,16 @@ def _verify_place(
 
 
 class _BadPack(NamedTuple):
-    """A pack that is not what it should be, and what is left of it."""
+    """A pack that is not what it should be, and what is left of it.
+
+    It is not `noted` in the index where the whole place is not there: it may come back as it was.
+    """
 
     key: str
     pack_id: PackId
     reason: str
     damage: PackDamage
+    noted: bool = True
 
 
 class _Damaged(Corrupt):
@@ -228,8 +232,8 @@ def _outcome(row: PlacePack, check: Callable[[], ProofLevel]) -> ProofLevel | _B
     key = keys.pack_key(row.pack_id, row.generation)
     try:
         return check()
-    except NotFound:
-        return _BadPack(key, row.pack_id, MISSING, LOST)
+    except NotFound as error:
+        return _BadPack(key, row.pack_id, MISSING, LOST, noted=error.code != "BucketMissing")
     except _Damaged as error:
         return _BadPack(key, row.pack_id, error.message, error.damage)
     except Corrupt as error:
@@ -278,7 +282,7 @@ def _record(
                     packs.confirm(tx, place.id, pack_id, proof)
         packs.record_proofs(tx, place.id, proofs)
     for pack_id, outcome in outcomes.items():
-        if isinstance(outcome, _BadPack):
+        if isinstance(outcome, _BadPack) and outcome.noted:
             set_damaged(engine, place, pack_id, outcome.reason)
 
 
