@@ -322,7 +322,10 @@ def _from_file(path: str) -> Iterator[Given]:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotFound(
-            f"there is no settings file {path}", code="ConfigNotFound", target=path
+            f"there is no settings file {path}",
+            code="ConfigNotFound",
+            target=path,
+            hint=f"--config or {CONFIG_VARIABLE} names it; without them none is read",
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(

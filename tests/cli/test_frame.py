@@ -111,6 +111,8 @@ def test_with_json_the_error_is_the_last_line_of_stderr_as_one_object(
         [*ACT, "--unknown", "--output", "json"],
         [*ACT, "-o=json", "--query", "[0"],
         [*ACT, "stray", "-o", "jsonl"],
+        [*ACT, "stray"],
+        ["-o", "table", "prob", "-o", "json"],
         [*ACT, "-o", "json", "--index"],
     ],
 )
@@ -123,6 +125,31 @@ def test_wrong_usage_is_two_and_json_where_json_was_asked_for(
     out, err = capsys.readouterr()
     assert out == ""
     assert json.loads(err.splitlines()[-1])["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["-o", "table", "prob"], [*ACT, "--output=yaml", "stray"], ["-o", "json", "prob", "-o=tsv"]],
+)
+def test_wrong_usage_is_told_in_words_where_another_format_was_asked_for(
+    install: Install, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    install(lambda _run: None)
+
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_the_environment_says_how_wrong_usage_is_told(
+    install: Install, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(lambda _run: None)
+    monkeypatch.setenv("IMGREPL_OUTPUT", "table")
+
+    assert main(["prob"]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    assert main(["prob", "-o", "json"]) == 2
+    assert json.loads(capsys.readouterr().err)["error"]["code"] == "Usage"
 
 
 def test_an_unknown_format_is_refused_with_the_choices(

@@ -49,7 +49,8 @@ def test_where_conditions_are_ignored_every_name_is_looked_at_first_and_none_is_
     assert "`collect` is off" in place["message"]
 
     cli.done(*cli.create(image))
-    cli.done(*cli.create(make_image(tmp_path / "next.raw", changed_bytes=4096))[:-1], "-e", "1.1.0")
+    following = make_image(tmp_path / "next.raw", changed_bytes=4096)
+    cli.done("image-version", "create", *DEFINITION, "-e", "1.1.0", "--os-disk", following)
     named = puts_of_names(unconditional)
     assert len(named) > 6
     assert len(named) == len(set(named)), "a name was written twice"

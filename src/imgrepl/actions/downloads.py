@@ -136,7 +136,11 @@ def _served(served: Counter[str], *, asked: str) -> dict[str, Any]:
 
 def _content_of(disk: VersionDisk) -> ContentId:
     if disk.content_id is None:
-        raise NotFound("the version is still being published", code="VersionStaged")
+        raise NotFound(
+            "the version is still being published",
+            code="VersionStaged",
+            hint="`imgrepl image-version wait` waits for it",
+        )
     return disk.content_id
 
 
@@ -163,6 +167,8 @@ def _sources(
                 f" {', '.join(part.region for part in ready) or 'no region yet'}",
                 code="NotAvailableInRegion",
                 target=region,
+                hint="name one of these, or none for the nearest;"
+                f" `imgrepl image-version update --add-regions {region}` adds it",
             )
         ready = [*named, *(part for part in ready if part.region != region)]
     if not ready:
@@ -201,4 +207,5 @@ def _first_places(ctx: Context, part: RegionPart, number: int | None) -> list[Pl
         f"{part.region} has no replica {number}; it has 0 to {len(part.replicas) - 1}",
         code="ReplicaNotFound",
         target=str(number),
+        hint="without --replica readers spread over all of them",
     )

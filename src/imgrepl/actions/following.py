@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import allowing, publishing, versions, waiting
+from imgrepl.actions import allowing, publishing, rehearsing, versions, waiting
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.engine.owner import is_gone
 from imgrepl.errors import Conflict, Invalid
-from imgrepl.gallery import operations
+from imgrepl.gallery import operations, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import soft_deletion
 from imgrepl.model.gallery import ImageVersion, VersionId
@@ -21,11 +21,17 @@ from imgrepl.model.waiting import WAIT_FOR_ALL, Milestone, WaitFor
 
 
 def retry(
-    ctx: Context, version_id: VersionId, *, region: str | None = None, wait: WaitFor = WAIT_FOR_ALL
+    ctx: Context,
+    version_id: VersionId,
+    *,
+    region: str | None = None,
+    wait: WaitFor = WAIT_FOR_ALL,
+    dry_run: bool = False,
 ) -> VersionView:
     """Goes on with every region that is not complete, or with `region` alone.
 
-    An operation that lost its process is taken up; where none is left, a new one is made. Raises
+    An operation that lost its process is taken up; where none is left, a new one is made. With
+    `dry_run` it tells what would move to a version's regions. Raises
     `NotFound`; `Conflict`: `OperationBusy` while a living process works on it,
     `VersionSoftDeleted`, `MarkedForDeletion`.
     """
@@ -40,7 +46,13 @@ def retry(
                 code="InvalidTargetRegions",
                 hint="`imgrepl image-version update --add-regions` adds one",
             )
-        operation_id = operation_for(ctx, tx, version, only)
+        if dry_run:
+            standing = tuple(replicas.of_version(tx, version_id))
+        else:
+            operation_id = operation_for(ctx, tx, version, only)
+    if dry_run:
+        moved = rehearsing.replication(ctx, version, only)
+        return VersionView(version=version, replicas=standing, transfer=moved, planned=True)
     return go_on(ctx, version_id, operation_id, wait)
 
 
@@ -54,7 +66,12 @@ def operation_for(
     if current is not None:
         operation = operations.get(tx, current)
         if operation.owner is not None and not is_gone(operation.owner):
-            raise Conflict(f"operation {current} is working on {version.id}", code="OperationBusy")
+            raise Conflict(
+                f"operation {current} is working on {version.id}",
+                code="OperationBusy",
+                target=current,
+                hint=f"wait for it, or `imgrepl operation cancel {current}`",
+            )
     operation_id = publishing.new_operation_id(ctx)
     operations.create(
         tx,

@@ -115,7 +115,8 @@ def _checked(region: Region) -> Region:
                 f"{endpoint.url!r} is no place for a region",
                 code="InvalidRegionUrl",
                 target=region.name,
-                hint="use s3://BUCKET[/PREFIX] or file:///ABSOLUTE/PATH",
+                hint="use s3://BUCKET[/PREFIX] or file:///ABSOLUTE/PATH; a bucket has 3 to 63"
+                " lower-case letters, digits, dots, dashes and underscores",
             )
     if len(region.zones) not in {0, len(ZONE_ROLES)}:
         raise Invalid(

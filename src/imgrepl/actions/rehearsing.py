@@ -10,6 +10,7 @@ from imgrepl.actions.version_requests import VersionView
 from imgrepl.engine import publisher
 from imgrepl.engine.ingest import IngestCounts
 from imgrepl.engine.reading import allocated_bytes
+from imgrepl.engine.replicator import plan_version, supposed_parts
 from imgrepl.engine.sealer import IngestedDisk
 from imgrepl.gallery import places
 from imgrepl.model.gallery import ImageVersion
@@ -71,6 +72,33 @@ def estimate(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -
                 occupied_bytes=allocated,
             )
     return _planned(replace(wanted, disks=tuple(found)), counts, {})
+
+
+def replication(ctx: Context, wanted: ImageVersion, only: Sequence[str] | None = None) -> Transfer:
+    """What would move if a published version had these target regions, or to `only` those named.
+
+    Raises `Corrupt` (`PackLost`) where no place has a pack any more.
+    """
+    targets = [t for t in wanted.target_regions if only is None or t.name in only]
+    parts = supposed_parts(ctx.engine, replicas_of(targets))
+    plan, _places = plan_version(ctx.engine, wanted, parts, trusted=set())
+    sent, copied, puts = plan.sent_bytes(), plan.server_copied_bytes(), plan.puts()
+    by_region = {part.region: [place.id for place in part.all_places] for part in parts}
+    moved = tuple(
+        RegionTransfer(
+            region=region,
+            sent_bytes=sum(sent[place_id] for place_id in place_ids),
+            server_copied_bytes=sum(copied[place_id] for place_id in place_ids),
+            puts=sum(puts[place_id] for place_id in place_ids),
+        )
+        for region, place_ids in by_region.items()
+    )
+    return Transfer(
+        sent_bytes=sum(part.sent_bytes for part in moved),
+        server_copied_bytes=sum(part.server_copied_bytes for part in moved),
+        puts=sum(part.puts for part in moved),
+        regions=moved,
+    )
 
 
 def _read(

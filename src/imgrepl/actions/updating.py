@@ -5,7 +5,15 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import allowing, cost_changes, following, record_spreading, targets, versions
+from imgrepl.actions import (
+    allowing,
+    cost_changes,
+    following,
+    record_spreading,
+    rehearsing,
+    targets,
+    versions,
+)
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import TargetRequest, UpdateVersion, VersionView
 from imgrepl.errors import Conflict, Invalid
@@ -70,7 +78,7 @@ def update(
 def _plan(
     ctx: Context, version_id: VersionId, request: UpdateVersion, if_match: str | None
 ) -> VersionView:
-    """What the version would be, and what that costs."""
+    """What the version would be, what would move for it, and what that costs."""
     with ctx.index.read() as tx:
         version = rows.get(tx, version_id)
         etags.check_match(version, if_match)
@@ -79,6 +87,7 @@ def _plan(
     return VersionView(
         version=changed,
         replicas=tuple(replicas_of(changed.target_regions)),
+        transfer=rehearsing.replication(ctx, changed),
         planned=True,
         cost=cost_changes.of_update(ctx, version, changed, packs),
     )

@@ -97,7 +97,11 @@ def _chosen(
     with ctx.index.read() as tx:
         version = rows.get(tx, version_id)
     if not version.committed:
-        raise Conflict(f"{version_id} is still being published", code="VersionStaged")
+        raise Conflict(
+            f"{version_id} is still being published",
+            code="VersionStaged",
+            hint="`imgrepl image-version wait` waits for it",
+        )
     parts = region_parts(ctx.engine, version_id)
     if region is None:
         done = [p for p in parts if any(r.state is ReplicaState.COMPLETED for r in p.replicas)]
@@ -109,6 +113,7 @@ def _chosen(
             f"{version_id} has no replicas in {name}",
             code="NotAvailableInRegion",
             target=name,
+            hint=f"its regions are {', '.join(part.region for part in parts) or 'none'}",
         )
     return version, named
 

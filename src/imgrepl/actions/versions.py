@@ -236,7 +236,11 @@ def compare(ctx: Context, first: VersionId, second: VersionId) -> dict[str, obje
         one, two = rows.get(tx, first), rows.get(tx, second)
         for version in (one, two):
             if not version.committed:
-                raise Conflict(f"{version.id} is still being published", code="VersionStaged")
+                raise Conflict(
+                    f"{version.id} is still being published",
+                    code="VersionStaged",
+                    hint="`imgrepl image-version wait` waits for it",
+                )
         packs_one = contents.packs_of(tx, one.content_ids)
         packs_two = contents.packs_of(tx, two.content_ids)
         sizes = contents.pack_bytes_of(tx, {**packs_one, **packs_two})

@@ -105,7 +105,10 @@ class PlaceStores:
         key = parts.path.lstrip("/")
         if not parts.netloc or not key:
             raise Invalid(
-                f"{name!r} names no object: s3://BUCKET/KEY", code="InvalidSource", target=name
+                f"{name!r} names no object",
+                code="InvalidSource",
+                target=name,
+                hint="an object is s3://BUCKET/KEY",
             )
         endpoint = Endpoint(
             url=f"s3://{parts.netloc}",

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from cyclopts import Parameter
 
 from imgrepl.cli.options import choice, option
-from imgrepl.errors import UsageError
+from imgrepl.errors import Invalid, UsageError
 from imgrepl.model.region import Endpoint
 
 
@@ -51,13 +51,21 @@ class EndpointOptions:
 
         `s3://BUCKET[/PREFIX]` is at `--endpoint`; `http[s]://HOST:PORT/BUCKET[/PREFIX]` names its
         own server, with the same credentials; `file:///PATH` is a directory. Raises `UsageError`
-        where credentials are named twice.
+        where credentials are named twice, and `Invalid` (`InvalidRegionUrl`) for a server without
+        a bucket.
         """
         self._refuse_two_credentials()
         if url.startswith("file:"):
             return Endpoint(url=url)
         parts = urlsplit(url)
         own_server = parts.scheme in {"http", "https"}
+        if own_server and not parts.path.strip("/"):
+            raise Invalid(
+                f"{url!r} names a server and no bucket",
+                code="InvalidRegionUrl",
+                target=url,
+                hint=f"use {url.rstrip('/')}/BUCKET, or s3://BUCKET with --endpoint {url}",
+            )
         return Endpoint(
             url=f"s3:/{parts.path}" if own_server else url,
             endpoint_url=f"{parts.scheme}://{parts.netloc}" if own_server else self.endpoint,

@@ -2,6 +2,7 @@
 
 import json
 import traceback
+from collections.abc import Sequence
 from typing import TextIO
 
 from cyclopts import Argument, CycloptsError, MissingArgumentError, UnusedCliTokensError
@@ -40,8 +41,12 @@ def as_imgrepl_error(error: BaseException) -> ImgreplError:
 
 
 def _usage(error: CycloptsError) -> UsageError:
-    words = " ".join(["imgrepl", *(error.command_chain or ())])
-    return UsageError(_complaint(error), hint=f"`{words} --help` shows what is accepted")
+    return UsageError(_complaint(error), hint=usage_hint(["imgrepl", *(error.command_chain or ())]))
+
+
+def usage_hint(command: Sequence[str]) -> str:
+    """The way out of a call that is wrong."""
+    return f"`{' '.join(command)} --help` shows what is accepted"
 
 
 def _complaint(error: CycloptsError) -> str:

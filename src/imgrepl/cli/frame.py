@@ -1,17 +1,20 @@
 """Parses, runs one command, renders its answer, and turns whatever happens into an exit status."""
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import BoundArguments
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from imgrepl.cli.answer import Answer
-from imgrepl.cli.failures import report
+from imgrepl.cli.failures import report, usage_hint
 from imgrepl.cli.globals import GlobalOptions, asks_for_json
 from imgrepl.cli.help import PlainHelp
 from imgrepl.cli.nouns import NOUNS, as_ours, help_page
 from imgrepl.cli.run import Run, new_run
+from imgrepl.errors import UsageError
 from imgrepl.logs import configure
 from imgrepl.settings import load, process_environment
 
@@ -26,7 +29,8 @@ class _ErrorStyle:
 
 def run_command(words: list[str]) -> int:
     """Runs what `words` say and gives the exit status; never raises but `BrokenPipeError`."""
-    style = _ErrorStyle(as_json=asks_for_json(words), debug="--debug" in words)
+    as_json = asks_for_json(words, process_environment(), on_terminal=sys.stdout.isatty())
+    style = _ErrorStyle(as_json=as_json, debug="--debug" in words)
     try:
         answer = build(style).meta(
             words, exit_on_error=False, print_error=False, result_action="return_value"
@@ -71,6 +75,21 @@ def build(style: _ErrorStyle | None = None) -> App:
 def _launch(app: App, tokens: tuple[str, ...], options: GlobalOptions, style: _ErrorStyle) -> int:
     words = as_ours(tokens)
     command, bound, injected = app.parse_args(words, exit_on_error=False, print_error=False)
+    try:
+        return _run(command, bound, injected, options, style)
+    except UsageError as error:
+        if error.hint is None:
+            error.hint = usage_hint([app.name[0], *app.parse_commands(words)[0]])
+        raise
+
+
+def _run(
+    command: Callable[..., object],
+    bound: BoundArguments,
+    injected: Mapping[str, object],
+    options: GlobalOptions,
+    style: _ErrorStyle,
+) -> int:
     loaded = load(options.as_settings(), process_environment(), options.config)
     run = new_run(options, loaded)
     style.as_json = run.output.for_programs

@@ -1,5 +1,7 @@
 """The options that stand before or after any command."""
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -54,10 +56,15 @@ class GlobalOptions:
         return [given for given in stated if given.value is not None]
 
 
-def asks_for_json(tokens: list[str]) -> bool:
-    """Whether `-o json` or `-o jsonl` stands among unparsed tokens.
+def asks_for_json(tokens: Sequence[str], environ: Mapping[str, str], *, on_terminal: bool) -> bool:
+    """Whether errors are written as JSON, as far as unparsed tokens tell.
 
-    For the one error that must be written before the options are known: their own.
+    For the one error that must be written before the options are known: their own. Off a terminal
+    JSON is what who says nothing gets.
     """
-    joined = " ".join(tokens).replace("--output", "-o").replace("=", " ")
-    return "-o json" in joined
+    stated = _OUTPUT_STATED.findall(" ".join(["", *tokens, ""]))
+    chosen = stated[-1] if stated else environ.get("IMGREPL_OUTPUT")
+    return chosen in {"json", "jsonl"} if chosen else not on_terminal
+
+
+_OUTPUT_STATED = re.compile(r"(?<= )(?:-o|--output)[ =]([a-z]+)(?= )")

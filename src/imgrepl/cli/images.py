@@ -88,4 +88,5 @@ def _refusal(file: str, report: Mapping[str, Any]) -> Invalid | None:
         code=refused[0]["rule"],
         target=file,
         details=[f"{entry['rule']}: {entry['message']}" for entry in refused[1:]],
+        hint="what is wrong stands in the result's problems, each with its way out",
     )

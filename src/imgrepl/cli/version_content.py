@@ -9,6 +9,7 @@ from imgrepl.cli.answer import Answer
 from imgrepl.cli.health_page import health_page
 from imgrepl.cli.options import DefinitionOptions, VersionOrLatestOptions, choice, option
 from imgrepl.cli.plain import plain
+from imgrepl.cli.read_page import checksum_page, download_page
 from imgrepl.cli.run import Injected
 from imgrepl.errors import Corrupt, ImgreplError, NotFound, UsageError
 from imgrepl.model.gallery import VersionName
@@ -26,7 +27,11 @@ def _lun(disk: str) -> int | None:
     if disk == "os":
         return None
     if not disk.isdecimal():
-        raise UsageError(f"--disk {disk!r} is neither os nor a LUN", target=disk)
+        raise UsageError(
+            f"--disk {disk!r} is neither os nor a LUN",
+            target=disk,
+            hint="--disk os, or the number of a data disk as in --disk 0",
+        )
     return int(disk)
 
 
@@ -43,7 +48,8 @@ def checksum(*, options: VersionOrLatestOptions, disk: DiskText = "os", run: Inj
     from imgrepl.actions import downloads
 
     with run.open() as ctx:
-        return Answer(downloads.checksum(ctx, options.found(ctx), _lun(disk)))
+        found = downloads.checksum(ctx, options.found(ctx), _lun(disk))
+    return Answer(found, page=checksum_page)
 
 
 def compare(
@@ -121,7 +127,7 @@ def download(*, options: DownloadOptions, run: Injected) -> Answer:
 
     with run.open() as ctx:
         done = downloads.download(ctx, options.request())
-    return Answer(done)
+    return Answer(done, page=download_page)
 
 
 def verify(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
-from imgrepl.cli.options import VersionOptions, VersionOrLatestOptions, option
+from imgrepl.cli.options import DryRun, VersionOptions, VersionOrLatestOptions, option
 from imgrepl.cli.run import Injected
 from imgrepl.cli.verdicts import verdict_of
 from imgrepl.cli.version_options import WaitForText, WaitOptions
@@ -121,6 +121,7 @@ class RetryOptions(WaitOptions, VersionOptions):
     """What `image-version retry` takes."""
 
     region: Region = None
+    dry_run: DryRun = False
 
 
 def retry(*, options: RetryOptions, run: Injected) -> Answer:
@@ -140,6 +141,11 @@ def retry(*, options: RetryOptions, run: Injected) -> Answer:
 
     with run.open() as ctx:
         view = following.retry(
-            ctx, options.version_id, region=options.region, wait=options.milestone
+            ctx,
+            options.version_id,
+            region=options.region,
+            wait=options.milestone,
+            dry_run=options.dry_run,
         )
-    return Answer(shapes.version(view), error=verdict_of(view.replicas), page=version_page)
+    error = None if options.dry_run else verdict_of(view.replicas)
+    return Answer(shapes.version(view), error=error, page=version_page)

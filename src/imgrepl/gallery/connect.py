@@ -50,7 +50,10 @@ def prepare_file(url: URL, *, create: bool) -> None:
     path = Path(url.database)
     if not create and not path.exists():
         raise NotFound(
-            f"there is no gallery index at {path}", code="IndexNotFound", target=str(path)
+            f"there is no gallery index at {path}",
+            code="IndexNotFound",
+            target=str(path),
+            hint="--index or IMGREPL_INDEX names it; `imgrepl config show` says what it is now",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
 

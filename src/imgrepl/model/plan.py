@@ -138,3 +138,7 @@ class ReplicationPlan:
             for copy in move.copies:
                 copied[copy.target] += move.pack_bytes
         return copied
+
+    def puts(self) -> Counter[PlaceId]:
+        """How many packs are written, by place that receives them."""
+        return Counter(target for move in self.all_moves for target in move.targets())

@@ -40,7 +40,7 @@ def exists(target: Path) -> errors.Conflict:
         f"{target} exists already, and an existing file is only replaced on request",
         code="TargetExists",
         target=str(target),
-        hint="Choose another name, remove the file, or ask for it to be overwritten.",
+        hint="name another file, or replace this one with --overwrite",
     )
 
 
