@@ -1,6 +1,7 @@
 """Progress: bars on a terminal, lines elsewhere when asked for, nothing at all by default."""
 
 import io
+import re
 import threading
 
 import pytest
@@ -70,6 +71,25 @@ def test_a_terminal_gets_a_bar_for_each_region(monkeypatch: pytest.MonkeyPatch) 
     assert "MiB" in screen
     assert "warning: westeurope: slow" in screen
     assert "pack mended" not in screen
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_a_bar_takes_one_line_and_what_is_left_of_the_width(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with shown_events(bars=True, verbose=False, only_errors=False, stream=stream) as sink:
+        for region in ("southeastasia", "westeurope"):
+            sink(StageStarted(stage="replicate", subject=region, bytes_total=1000 << 20))
+            sink(Progressed(stage="replicate", subject=region, bytes_done=900 << 20))
+            sink(StageEnded(stage="replicate", subject=region, outcome="Completed"))
+    drawn = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in stream.getvalue().split("\n")]
+    last = [line.rpartition("\r")[2] for line in drawn if "southeastasia" in line][-1]
+    assert last.startswith("replicate southeastasia: Completed")
+    assert "900.0 MiB of 1,000.0 MiB" in last
+    assert len(last.rstrip()) <= columns
 
 
 def test_events_may_come_from_many_threads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from imgrepl.cli import human
@@ -96,12 +97,15 @@ class _Rate(ProgressColumn):
 
 
 def _new_display(stream: TextIO) -> Progress:
+    def whole() -> Column:
+        return Column(no_wrap=True)
+
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        _Done(),
-        _Rate(),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False, table_column=whole()),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),  # what is left of the width
+        _Done(table_column=whole()),
+        _Rate(table_column=whole()),
+        TimeRemainingColumn(table_column=whole()),
         console=Console(file=stream, markup=False, highlight=False, emoji=False),
         transient=True,
         expand=True,
