@@ -56,6 +56,29 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("regions")
+def test_a_gallery_that_is_made_on_the_way_lives_where_its_first_version_does(
+    cli: Cli, image: Path
+) -> None:
+    base = ("image-version", "create", *VERSION, "--os-disk", image, "--create-parents")
+    made = cli(*base, "--target-regions", "westeurope", "eastus")
+    assert made.out["location"] == "westeurope"
+    assert cli("gallery", "show", *GALLERY).out["location"] == "westeurope"
+
+
+@pytest.mark.usefixtures("regions")
+def test_a_region_whose_places_cannot_be_used_fails_its_check(
+    cli: Cli, image: Path, tmp_path: Path
+) -> None:
+    create(cli, image, "--create-parents")
+    assert cli("region", "check", "eastus").status == 0
+    (tmp_path / "East" / "r0" / "owner.json").unlink()
+    ran = cli("region", "check", "eastus")
+    assert (ran.status, ran.error["error"]["code"]) == (4, "NotOwner")
+    (place,) = ran.out["places"]
+    assert (place["state"], place["hint"]) == ("refused", ran.error["error"]["hint"])
+
+
 def create(cli: Cli, image: Path, *words: object) -> Ran:
     base = ("image-version", "create", *VERSION, "--os-disk", image)
     return cli(*base, "--target-regions", "eastus=2", "westeurope", "-l", "eastus", *words)

@@ -32,6 +32,7 @@ def server() -> S3Server:
 def refused(cli: Cli, image: Path | str, status: int, code: str, *words: object) -> None:
     assert_refused(cli(*cli.create(image, *words)), status, code)
     assert_nothing_left(cli)
+    assert cli.rows("SELECT count(*) FROM galleries") == [(0,)], "a gallery for no version"
 
 
 @pytest.mark.servers

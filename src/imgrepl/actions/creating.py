@@ -25,6 +25,7 @@ from imgrepl.actions import (
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest, absolute
 from imgrepl.actions.version_requests import CreateVersion, VersionView
+from imgrepl.engine import places
 from imgrepl.errors import Conflict, Invalid, NotFound
 from imgrepl.gallery import definitions, galleries, operations, regions, replicas
 from imgrepl.gallery import versions as rows
@@ -76,7 +77,7 @@ def create(
     if existing is None:
         _check_readable(ctx, disks)
         if request.create_parents:
-            parents.create_missing(ctx, request)
+            _create_parents(ctx, request, wanted)
     operation_id = _stage(ctx, wanted, disks)
     return _run(ctx, wanted, operation_id, wait)
 
@@ -113,8 +114,8 @@ def _wanted(
     gallery = galleries.find(tx, request.id.gallery)
     if not request.create_parents:
         _check_parents(tx, request)
-    location = request.location or (gallery.location if gallery is not None else None)
-    home = regions.get(tx, normal_region_name(location or parents.default_location(tx))).name
+    location = parents.home_of(tx, request, gallery)
+    home = regions.get(tx, normal_region_name(location)).name
     kind = _storage_account_type(request)
     count = 1 if request.replica_count is None else request.replica_count
     ctx.limits.check_replica_count(count, str(request.id))
@@ -166,6 +167,14 @@ def _check_parents(tx: Connection, request: CreateVersion) -> None:
             target=error.target,
             hint="--create-parents makes the gallery and the definition on the way",
         ) from error
+
+
+def _create_parents(ctx: Context, request: CreateVersion, wanted: ImageVersion) -> None:
+    """Where the home region would refuse the version, no gallery is left behind for it."""
+    if not parents.are_there(ctx, request):
+        home = publishing.home_place(ctx, wanted.location, publishing.home_type(wanted))
+        places.prepare(ctx.engine, home)
+        parents.create_missing(ctx, request)
 
 
 def _staged_disks(

@@ -67,7 +67,7 @@ def _index(ctx: Context) -> Iterator[Finding]:
 
 def _region(ctx: Context, region: Region) -> Finding:
     try:
-        report = region_checks.check(ctx, region.name)
+        report = region_checks.check(ctx, region.name).report
     except ImgreplError as error:
         text = f"{error.code}: {error.message}"
         return _finding(f"region {region.name}", "failed", text, error.hint)

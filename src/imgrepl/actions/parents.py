@@ -13,12 +13,27 @@ from imgrepl.errors import NotFound
 from imgrepl.gallery import definitions as definition_rows
 from imgrepl.gallery import galleries as gallery_rows
 from imgrepl.gallery import regions
-from imgrepl.model.gallery import ImageDefinition, ImageIdentifier, OsType
+from imgrepl.model.gallery import Gallery, ImageDefinition, ImageIdentifier, OsType
 from imgrepl.model.references import parse_version_reference
+from imgrepl.model.region import normal_region_name
+
+
+def home_of(tx: Connection, request: CreateVersion, gallery: Gallery | None) -> str:
+    """The home region that is asked for, else the gallery's, else the first that is targeted.
+
+    Else the only region there is, or the first by name. Raises `NotFound` (`RegionNotFound`).
+    """
+    if request.location is not None:
+        return request.location
+    if gallery is not None:
+        return gallery.location
+    if request.target_regions:
+        return normal_region_name(request.target_regions[0].name)
+    return default_location(tx)
 
 
 def default_location(tx: Connection) -> str:
-    """The only region there is, or the one that was registered first by name.
+    """The only region there is, or the one that comes first by name.
 
     Raises `NotFound` (`RegionNotFound`) when there is none.
     """
@@ -32,6 +47,13 @@ def default_location(tx: Connection) -> str:
     return known[0].name
 
 
+def are_there(ctx: Context, request: CreateVersion) -> bool:
+    """Whether the gallery and the definition exist."""
+    with ctx.index.read() as tx:
+        gallery = gallery_rows.find(tx, request.id.gallery)
+        return gallery is not None and definition_rows.find(tx, request.id.definition) is not None
+
+
 def create_missing(ctx: Context, request: CreateVersion) -> None:
     """Makes the gallery and the definition of `request` where they are missing.
 
@@ -42,8 +64,7 @@ def create_missing(ctx: Context, request: CreateVersion) -> None:
     with ctx.index.read() as tx:
         gallery = gallery_rows.find(tx, gallery_id)
         definition = definition_rows.find(tx, definition_id) if gallery is not None else None
-        home = request.location or (gallery.location if gallery is not None else None)
-        location = home or default_location(tx)
+        location = home_of(tx, request, gallery)
         like = _source_definition(tx, request.os_disk)
     if gallery is None:
         galleries.create(ctx, gallery_id, location=location)

@@ -1,12 +1,13 @@
 """Tries out a region: do its places answer, are they ours, and what can their servers do."""
 
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from imgrepl.actions import allowing
 from imgrepl.actions.context import Context
 from imgrepl.engine import places
-from imgrepl.errors import Conflict, ImgreplError
+from imgrepl.errors import Conflict, ImgreplError, Interrupted
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import regions
 from imgrepl.model.policy import Action
@@ -23,7 +24,15 @@ from imgrepl.model.region import (
 Report = dict[str, Any]
 
 
-def check(ctx: Context, name: str) -> Report:
+@dataclass(frozen=True)
+class Checked:
+    """What was found. `error` is the first that kept a place from being used."""
+
+    report: Report
+    error: ImgreplError | None
+
+
+def check(ctx: Context, name: str) -> Checked:
     """Probes the first place of every set that the region has, and says what was found.
 
     Writes six small objects to each and deletes them again. A place that does not answer is
@@ -34,8 +43,18 @@ def check(ctx: Context, name: str) -> Report:
         region = regions.get(tx, normal_region_name(name))
         first = _first_places(region)
         chosen = [place_rows.ensure(tx, region, role, number) for role, number in first]
-    found = [_check_place(ctx, place) for place in chosen]
-    return {"region": region.name, "places": found, "warnings": _warnings(region)}
+    found: list[Report] = []
+    errors: list[ImgreplError] = []
+    for place in chosen:
+        try:
+            found.append(_described(place) | _check_place(ctx, place))
+        except Interrupted:
+            raise
+        except ImgreplError as error:
+            errors.append(error)
+            found.append(_described(place) | _refused(error))
+    report = {"region": region.name, "places": found, "warnings": _warnings(region)}
+    return Checked(report, next(iter(errors), None))
 
 
 def create_buckets(ctx: Context, region: Region) -> None:
@@ -55,24 +74,23 @@ def _first_places(region: Region) -> list[tuple[PlaceRole, int]]:
     return chosen
 
 
+def _described(place: Place) -> Report:
+    return {"place": place.name, "url": place.endpoint.url}
+
+
+def _refused(error: ImgreplError) -> Report:
+    state = "refused" if isinstance(error, Conflict) else "failed"
+    return {"state": state, "message": f"{error.code}: {error.message}", "hint": error.hint}
+
+
 def _check_place(ctx: Context, place: Place) -> Report:
-    report: Report = {"place": place.name, "url": place.endpoint.url}
-    try:
-        capabilities = ctx.stores.probe(place)
-        places.prepare(ctx.engine, place)
-    except ImgreplError as error:
-        state = "refused" if isinstance(error, Conflict) else "failed"
-        text = f"{error.code}: {error.message}"
-        return report | {"state": state, "message": text, "hint": error.hint}
+    capabilities = ctx.stores.probe(place)
+    places.prepare(ctx.engine, place)
     with ctx.index.begin() as tx:
         place_rows.set_prepared(tx, place.id, capabilities.as_json())
     missing = _lacks(capabilities)
     message = f"lacks {'; '.join(missing)}" if missing else "answers, and is ready"
-    return report | {
-        "state": "ok",
-        "message": message,
-        "capabilities": capabilities,
-    }
+    return {"state": "ok", "message": message, "capabilities": capabilities}
 
 
 def _lacks(capabilities: Capabilities) -> list[str]:

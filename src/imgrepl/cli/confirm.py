@@ -5,10 +5,11 @@ import sys
 from imgrepl.errors import Interrupted, UsageError
 
 
-def confirm(question: str, *, yes: bool) -> None:
+def confirm(question: str, *, yes: bool, rehearsable: bool = True) -> None:
     """Returns when `--yes` was given or a person at the terminal agrees.
 
-    Raises `UsageError` (`ConfirmationRequired`) where nobody can be asked, and `Interrupted`
+    `rehearsable` says that the command has a --dry-run. Raises `UsageError`
+    (`ConfirmationRequired`) where nobody can be asked, and `Interrupted`
     (`Declined`) where the answer is anything but yes.
     """
     if yes:
@@ -17,7 +18,8 @@ def confirm(question: str, *, yes: bool) -> None:
         raise UsageError(
             f"nobody can be asked, as this is no terminal: {question}",
             code="ConfirmationRequired",
-            hint="add --yes to go ahead without being asked, --dry-run to see what would happen",
+            hint="add --yes to go ahead without being asked"
+            + (", --dry-run to see what would happen" if rehearsable else ""),
         )
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()

@@ -59,7 +59,9 @@ def rebuild(
     from imgrepl.actions import index
 
     named = ", ".join(regions)
-    run.confirm(f"Take over the store in {named} with {run.settings.index}?", yes=yes)
+    run.confirm(
+        f"Take over the store in {named} with {run.settings.index}?", yes=yes, rehearsable=False
+    )
     with run.open() as ctx:
         report = index.rebuild(ctx, regions)
         return Answer(report.as_json(), error=report.error, page=rebuild_page)

@@ -23,6 +23,7 @@ COLUMNS = {
     "Region": "region",
     "Server": "server",
     "State": "state",
+    "Program": "program && join(' ', [program, version])",
     "Endpoint": "endpointUrl",
     "Bucket": "bucket",
     "PID": "pid",
@@ -144,7 +145,13 @@ def status(*, folder: Folder = None, run: Injected) -> Answer:
 
 def _status(entry: "ServerStatus") -> dict[str, object]:
     log = list(entry.log_lines)
-    return _server(entry.server) | {"state": entry.condition, "pid": entry.pid, "logLines": log}
+    return _server(entry.server) | {
+        "state": entry.condition,
+        "program": entry.program,
+        "version": entry.version,
+        "pid": entry.pid,
+        "logLines": log,
+    }
 
 
 def _server(server: "LabServer") -> dict[str, object]:

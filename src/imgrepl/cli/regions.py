@@ -105,13 +105,14 @@ def check(name: Name, /, *, run: Injected) -> Answer:
 
         imgrepl region check eastus
 
-    Exit codes: 0 checked, warnings among the results; 3 no such region or bucket; 7 an endpoint
-    stayed away; 9 its credentials were refused.
+    Exit codes: 0 all places can be used, warnings among the results; 3 no such region or bucket; 4
+    a place is another store's; 7 an endpoint stayed away; 9 its credentials were refused.
     """
     from imgrepl.actions import region_checks
 
     with run.open() as ctx:
-        return Answer(region_checks.check(ctx, name), page=check_page)
+        checked = region_checks.check(ctx, name)
+        return Answer(checked.report, error=checked.error, page=check_page)
 
 
 @app.command

@@ -70,9 +70,9 @@ class Run:
         write(answer, self.output, self.query, sys.stdout)
         sys.stdout.flush()
 
-    def confirm(self, question: str, *, yes: bool) -> None:
+    def confirm(self, question: str, *, yes: bool, rehearsable: bool = True) -> None:
         """Asks a person before something is lost; `yes` is the command's `--yes`."""
-        confirm(question, yes=yes)
+        confirm(question, yes=yes, rehearsable=rehearsable)
 
 
 Injected = Annotated[Run, Parameter(parse=False)]

@@ -34,11 +34,14 @@ class Condition(StrEnum):
 class ServerStatus:
     """One server as it is now.
 
-    `pid` is None unless its process runs; `log_lines` is the end of the log of one that died.
+    `program` and `version` are what serves; `pid` is None unless its process runs; `log_lines` is
+    the end of the log of one that died.
     """
 
     server: LabServer
     condition: Condition
+    program: str = ""
+    version: str = ""
     pid: int | None = None
     log_lines: tuple[str, ...] = ()
 
@@ -108,7 +111,10 @@ def status(folder: Path) -> tuple[ServerStatus, ...]:
     """
     lab = state.load(folder.absolute())
     keys = read_keys(lab.folder)
-    return tuple(_status_of(server, keys) for server in lab.servers)
+    return tuple(
+        replace(_status_of(server, keys), program=lab.program, version=lab.version)
+        for server in lab.servers
+    )
 
 
 def _load_if_there(folder: Path) -> LabState | None:

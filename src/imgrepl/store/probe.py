@@ -3,8 +3,9 @@
 import hashlib
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 
-from imgrepl.errors import Conflict, Corrupt, Invalid, NotFound
+from imgrepl.errors import Conflict, Corrupt, ImgreplError, Invalid, NotFound
 from imgrepl.model.capabilities import Capabilities
 from imgrepl.store.protocols import Store
 from imgrepl.store.wrapping import bare
@@ -22,9 +23,13 @@ def probe(store: Store, scratch_prefix: str) -> Capabilities:
     base = f"{scratch_prefix.rstrip('/')}/{uuid.uuid4().hex}"
     keys = {name: f"{base}/{name}" for name in _NAMES}
     try:
-        return _probe(store, keys)
-    finally:
-        store.delete(list(keys.values()))
+        found = _probe(store, keys)
+    except ImgreplError:
+        with suppress(ImgreplError):  # why it could not be tried says more
+            store.delete(list(keys.values()))
+        raise
+    store.delete(list(keys.values()))
+    return found
 
 
 def _probe(store: Store, keys: dict[str, str]) -> Capabilities:

@@ -306,7 +306,13 @@ def _of_transport(error: Exception, request: Request) -> ImgreplError:
         )
     for kind, code, what in _TRANSPORT:
         if isinstance(error, kind):
-            return _Unavailable(f"{request}: {what}", code=code, target=request.server)
+            return _Unavailable(
+                f"{request}: {what}",
+                code=code,
+                target=request.server,
+                hint="look whether the server runs and the region's endpoint is right;"
+                " `imgrepl region check` tries it",
+            )
     if isinstance(error, boto.ChecksumError | boto.FlexibleChecksumError):
         return Corrupt(f"{request}: {error}", code="BadDigest", target=request.key)
     return Invalid(f"{request}: {error}", code="RequestRefused", target=request.key or None)
