@@ -171,6 +171,9 @@ def test_damage_is_reported_on_stdout_and_is_exit_code_six(
     assert states["westeurope", 0] == "damaged"
     assert states["eastus", 0] == "healthy"
     assert ran.error["error"]["code"] == "DamageFound"
+    rehearsed = cli("image-version", "repair", *VERSION, "--dry-run")
+    assert (rehearsed.status, rehearsed.out["replicas"]) == (6, ran.out["replicas"])
+    assert cli("image-version", "verify", *VERSION).status == 6
     assert cli("image-version", "repair", *VERSION).status == 0
     assert cli("image-version", "verify", *VERSION, "--deep").status == 0
 

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.health_page import health_page
-from imgrepl.cli.options import DefinitionOptions, VersionOrLatestOptions, choice, option
+from imgrepl.cli.options import DefinitionOptions, DryRun, VersionOrLatestOptions, choice, option
 from imgrepl.cli.plain import plain
 from imgrepl.cli.read_page import checksum_page, download_page
 from imgrepl.cli.run import Injected
@@ -178,18 +178,30 @@ def damage(replicas: list[dict[str, object]]) -> ImgreplError | None:
     )
 
 
-def repair(*, options: VersionOrLatestOptions, region: RegionText = None, run: Injected) -> Answer:
+def repair(
+    *,
+    options: VersionOrLatestOptions,
+    region: RegionText = None,
+    dry_run: DryRun = False,
+    run: Injected,
+) -> Answer:
     """Mend damaged or missing packs of a version's replicas from replicas that have them.
+
+    With --dry-run it reads as much, says what is to be mended, and mends nothing.
 
     For example:
 
         imgrepl image-version repair -r golden -i debian -e 1.0.0 --region eastus
 
-    Exit codes: 0 all healthy afterwards; 3 no such version or region; 6 no intact copy was found;
-    7 an endpoint stayed away; 130 interrupted.
+    Exit codes: 0 all healthy afterwards, or already with --dry-run; 3 no such version or region; 6
+    no intact copy was found; 7 an endpoint stayed away; 130 interrupted.
     """
     from imgrepl.actions import verifying
 
     with run.open() as ctx:
-        report = plain(verifying.repair(ctx, options.found(ctx, region), region))
+        version = options.found(ctx, region)
+        if dry_run:
+            report = plain(verifying.verify(ctx, version, region, deep=True))
+        else:
+            report = plain(verifying.repair(ctx, version, region))
     return Answer(report, error=damage(report["replicas"]), page=health_page)
