@@ -10,8 +10,8 @@ from imgrepl.engine import places
 from imgrepl.errors import Conflict, ImgreplError, Interrupted
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import regions
-from imgrepl.model.policy import Action
 from imgrepl.model.capabilities import Capabilities
+from imgrepl.model.policy import Action
 from imgrepl.model.region import (
     Place,
     PlaceRole,

@@ -19,8 +19,8 @@ from imgrepl.gallery import places
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.model.capabilities import Capabilities
 from imgrepl.model.events import EventSink
-from imgrepl.model.sharing import Caller
 from imgrepl.model.region import Place
+from imgrepl.model.sharing import Caller
 from imgrepl.settings import Settings
 
 if TYPE_CHECKING:
