@@ -1,16 +1,17 @@
 """An index that is lost comes back out of the buckets, as it was, and nothing deleted with it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from engine import world as worlds
 from engine.collecting_kit import PATCHED, collect, patched
 from engine.world import REGIONS, World, open_world, region_named
-from imgrepl.actions import definitions, galleries, index
+from imgrepl.actions import definitions, galleries, index, verifying
 from imgrepl.actions.definitions import DefinitionChanges
 from imgrepl.actions.galleries import GalleryChanges
 from imgrepl.azure import shapes
@@ -20,6 +21,7 @@ from imgrepl.gallery import operations, packs, records_log, versions
 from imgrepl.gallery import regions as region_rows
 from imgrepl.layout import keys
 from imgrepl.model.replica import ReplicaState
+from imgrepl.store.protocols import DeleteFailure
 from imgrepl.testing.faulty import Crashed, Fault, FaultKind, damaged, flipped
 
 
@@ -207,6 +209,23 @@ def test_a_restored_index_learns_what_was_deleted_and_published_since(
         assert backup.download("2.0.0") == backup.disk("other").read_bytes()
 
 
+def test_a_restored_index_does_not_rely_on_packs_that_were_collected_since(
+    lived: World, tmp_path: Path
+) -> None:
+    """Its rows said that they were present, and what was published then was not whole."""
+    lived.publish("2.0.0", disk="again")
+    with lived.twin(tmp_path / "backup"):
+        pass
+    with open_copy(lived, tmp_path / "backup") as backup:
+        lived.delete("2.0.0")
+        collect(lived)
+        rebuild(backup)
+        backup.publish("3.0.0", disk="again")
+        for region in REGIONS:
+            assert backup.download("3.0.0", region=region) == backup.disk("again").read_bytes()
+        assert index.check(backup.ctx).error is None
+
+
 def test_a_restored_index_fences_out_the_one_it_was_copied_from(
     lived: World, tmp_path: Path
 ) -> None:
@@ -261,6 +280,25 @@ def test_keys_and_revisions_of_a_new_epoch_are_above_all_before(
         fresh = set(new.keys("packs/")) - set(lived_keys(lived))
         assert fresh
         assert all(int(key.rpartition(".")[2]) >= 1 << 16 for key in fresh)
+
+
+def test_a_delete_of_the_index_that_was_lost_hits_nothing_that_was_published_since(
+    lived: World, tmp_path: Path
+) -> None:
+    """The new index took over what lay there, and used it, while its deletion was on its way."""
+    lived.publish("2.0.0", disk="again")
+    lived.delete("2.0.0")
+    late = doomed_by_collecting(lived)
+    with reborn(lived, tmp_path / "new") as new:
+        rebuild(new)
+        new.publish("3.0.0", disk="again")
+        for region, doomed in late.items():
+            assert {"packs", "manifests", "seals"} <= {key.split("/")[0] for key in doomed}
+            new.store(region).inner.delete(doomed)
+        for region in REGIONS:
+            assert new.download("3.0.0", region=region) == new.disk("again").read_bytes()
+        report = verifying.verify(new.ctx, new.id("3.0.0"), deep=True)
+        assert {replica["state"] for replica in report["replicas"]} == {"healthy"}
 
 
 def test_every_rebuild_raises_the_epoch_whatever_the_regions_say(
@@ -479,6 +517,21 @@ def test_collecting_right_after_a_rebuild_frees_nothing(lived: World, tmp_path: 
 def tombstones(world: World) -> set[tuple[str, str]]:
     with world.index.read() as tx:
         return {(one.resource_key, one.incarnation) for one in records_log.list_all(tx)}
+
+
+def doomed_by_collecting(world: World) -> dict[str, list[str]]:
+    """What a collector would delete, by region; its requests are still on their way."""
+    doomed: dict[str, list[str]] = {region: [] for region in REGIONS}
+    with ExitStack() as patches:
+        for region, named in doomed.items():
+
+            def send(batch: Sequence[str], to: list[str] = named) -> Sequence[DeleteFailure]:
+                to.extend(batch)
+                return []
+
+            patches.enter_context(mock.patch.object(world.store(region), "delete", send))
+        collect(world)
+    return doomed
 
 
 def lived_keys(world: World) -> list[str]:

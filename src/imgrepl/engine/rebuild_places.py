@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from imgrepl.engine import places as place_checks
-from imgrepl.engine import takeover
+from imgrepl.engine import rebuild_doubts, takeover
 from imgrepl.engine.context import Engine
 from imgrepl.engine.rebuild_moved import read_moved
 from imgrepl.engine.rebuild_report import PlaceRebuilt
@@ -136,12 +136,15 @@ def _make_known(
 def read_place(engine: Engine, place: Place) -> PlaceRebuilt:
     """Makes rows of what lies in a place that was taken; manifests were read before."""
     count = new = size = 0
+    listed: set[tuple[str, int]] = set()
     for page in _packs(engine, place):
         check_stop(engine.stop)
         with engine.index.begin() as tx:
             new += pack_objects.adopt(tx, place.id, page, engine.clock.now())
         count += len(page)
         size += sum(one.size_bytes for one in page)
+        listed.update((one.pack_id, one.generation) for one in page)
+    rebuild_doubts.look_for_unlisted(engine, place, listed)
     leading = read_moved(engine, place)
     manifests = list_manifests(engine, place)
     seals = _read_seals(engine, place, manifests)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from imgrepl.engine import rebuild_places, rebuild_rows, takeover
+from imgrepl.engine import rebuild_doubts, rebuild_places, rebuild_rows, takeover
 from imgrepl.engine.context import Engine
 from imgrepl.engine.rebuild_places import Listed
 from imgrepl.engine.rebuild_records import read_all
@@ -86,8 +86,11 @@ def rebuild(engine: Engine, region_names: Sequence[str]) -> RebuildReport:
         rebuild_rows.note_records(engine, place_id, listing)
     manifests = _take_places(engine, work, written)
     lost = _read_manifests(engine, work, written, manifests)
+    rebuild_doubts.give_up_contents(engine)
     for one in work:
         _read_places(engine, one)
+        with one.attempt():
+            rebuild_doubts.settle(engine, one.places)
     named = [one.region.name for one in work]
     completed = sum(_complete(engine, version, named) for version in written.versions)
     identity = engine.index.identity

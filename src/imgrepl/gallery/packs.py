@@ -2,7 +2,8 @@
 
 A row of `place_packs` is one object: its key carries the row's generation. A pack has at most one
 living row in a place; a new one begins a generation that was never deleted, so that a delayed
-DELETE hits nothing that lives. States move along `EDGES` only.
+DELETE hits nothing that lives. What was condemned under an earlier epoch is not rescued: the owner
+of that time may have sent its DELETE. States move along `EDGES` only.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,18 +66,20 @@ def intend(
     """Notes that the operation is about to put this pack here, and pins it.
 
     What is present stays so and what is condemned is rescued: `state` tells that nothing is to be
-    put. A damaged object is given up for deletion and the pack begins a new generation.
+    put. A damaged object, and one that may not be rescued, is given up for deletion and the pack
+    begins a new generation.
     """
     insert_missing(tx, packs, [{"pack_id": pack_id, "pack_bytes": pack_bytes}])
     _pin(tx, operation_id, place_id, [pack_id])
     rows = _of_pack(tx, place_id, pack_id)
+    floor = identity.generation_floor(tx)
     live = next((row for row in rows if row.state in LIVE_PACK_STATES), None)
-    if live is not None and live.state == DAMAGED:
-        _move(tx, place_id, [pack_id], (DAMAGED,), DELETING)
+    if live is not None and _is_lost(live, floor):
+        _move(tx, place_id, [pack_id], (live.state,), DELETING)
         live = None
     if live is None:
         used = [row.generation + 1 for row in rows]
-        generation = max([identity.generation_floor(tx), *used])
+        generation = max([floor, *used])
         _insert_intent(tx, operation_id, place_id, pack_id, generation)
     elif live.state == CONDEMNED:
         _move(tx, place_id, [pack_id], (CONDEMNED,), PRESENT)
@@ -127,13 +130,19 @@ def pin_present(
 ) -> set[PackId]:
     """Pins those of `pack_ids` that are present here, rescuing condemned ones; gives those."""
     held: set[PackId] = set()
+    own = place_packs.c.generation >= identity.generation_floor(tx)
     for batch in in_lists(pack_ids):
-        _move(tx, place_id, batch, (CONDEMNED,), PRESENT)
+        _move(tx, place_id, batch, (CONDEMNED,), PRESENT, only=own)
         present = sa.select(place_packs.c.pack_id).where(_rows_of(place_id, batch, (PRESENT,)))
         here = [PackId(pack_id) for pack_id in tx.scalars(present)]
         _pin(tx, operation_id, place_id, here)
         held.update(here)
     return held
+
+
+def release_all_pins(tx: Connection) -> None:
+    """Whatever any operation held: it must ask again for what it needs."""
+    tx.execute(sa.delete(pins))
 
 
 def release_pins(tx: Connection, operation_id: OperationId) -> None:
@@ -241,15 +250,23 @@ def _move(
     sources: tuple[PackState, ...],
     to_state: PackState,
     reason: str | None = None,
+    *,
+    only: ColumnElement[bool] | None = None,
 ) -> int:
     illegal = [source for source in sources if to_state not in EDGES[source]]
     assert not illegal, f"no pack goes from {', '.join(illegal)} to {to_state}"
     assert to_state != PRESENT or INTENDED not in sources, "only a proof makes a pack present"
+    moving = _rows_of(place_id, pack_ids, sources)
     return tx.execute(
         sa.update(place_packs)
-        .where(_rows_of(place_id, pack_ids, sources))
+        .where(moving if only is None else sa.and_(moving, only))
         .values(state=to_state, reason=reason, changed_at=DatabaseNow())
     ).rowcount
+
+
+def _is_lost(live: PlacePack, floor: int) -> bool:
+    """Whether this object is of no use to who wants to put its pack."""
+    return live.state == DAMAGED or (live.state == CONDEMNED and live.generation < floor)
 
 
 def _pin(
