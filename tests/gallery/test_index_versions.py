@@ -212,6 +212,23 @@ def test_the_replicas_of_a_definition_are_those_of_each_of_its_versions(
     assert {str(name) for name in found} == {"1.0.0", "2.0.0"}
 
 
+def test_a_replica_that_is_complete_does_not_fail(index: GalleryIndex) -> None:
+    """As where the commit that completed it was durable and its answer was lost on the way."""
+    with index.begin() as tx:
+        samples.hierarchy(tx)
+        samples.published(tx, "1.0.0", "c")
+        replicas.plan(tx, VERSION, [_replica(number=0), _replica(number=1)])
+        for number in range(2):
+            replicas.set_state(tx, VERSION, "eastus", number, state=ReplicaState.REPLICATING)
+        replicas.set_state(tx, VERSION, "eastus", 0, state=DONE)
+        for number in range(2):
+            replicas.set_state(
+                tx, VERSION, "eastus", number, state=ReplicaState.FAILED, detail="no answer"
+            )
+        found = [(one.state, one.detail) for one in replicas.of_version(tx, VERSION)]
+    assert found == [(DONE, ""), (ReplicaState.FAILED, "no answer")]
+
+
 def test_a_region_serves_as_soon_as_one_replica_is_complete(index: GalleryIndex) -> None:
     with index.begin() as tx:
         samples.hierarchy(tx)

@@ -95,8 +95,8 @@ def set_state(  # noqa: PLR0913 - one keyword per column
 ) -> None:
     """Sets the state, and of the rest what is not None.
 
-    A replica that the plan dropped meanwhile is not brought back. Raises `NotFound`; `Conflict`
-    (`IllegalStateMove`).
+    A replica that the plan dropped meanwhile is not brought back, and one that is complete does not
+    fail: what it has was proven. Raises `NotFound`; `Conflict` (`IllegalStateMove`).
     """
     given = {
         "bytes_done": bytes_done,
@@ -109,7 +109,7 @@ def set_state(  # noqa: PLR0913 - one keyword per column
     mine = replicas.c.version_id == lookups.version_number(tx, version)
     this = sa.and_(mine, replicas.c.region == region, replicas.c.number == number)
     present = tx.scalar(sa.select(replicas.c.state).where(this))
-    if present is None:
+    if present is None or (present, state) == (ReplicaState.COMPLETED, ReplicaState.FAILED):
         return
     states.check_replica(f"{version} in {region}, replica {number}", ReplicaState(present), state)
     tx.execute(sa.update(replicas).where(this).values(state=state, **values))

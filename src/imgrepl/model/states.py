@@ -1,7 +1,7 @@
 """Which states a version and a replica go through, and the only moves between them.
 
 version   (new) ─▶ Creating ─▶ Updating ⇄ Succeeded | Failed ─▶ Deleting ─▶ (gone)
-replica   (new) ─▶ Unknown ─▶ Replicating ⇄ Completed | Failed
+replica   (new) ─▶ Unknown ─▶ Replicating ⇄ Completed | Failed; what is complete never fails at once
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ REPLICA_MOVES: Mapping[ReplicaState, frozenset[ReplicaState]] = {
         {ReplicaState.REPLICATING, ReplicaState.COMPLETED, ReplicaState.FAILED}
     ),
     ReplicaState.REPLICATING: frozenset({ReplicaState.COMPLETED, ReplicaState.FAILED}),
-    ReplicaState.COMPLETED: frozenset({ReplicaState.REPLICATING, ReplicaState.FAILED}),
+    ReplicaState.COMPLETED: frozenset({ReplicaState.REPLICATING}),
     ReplicaState.FAILED: frozenset({ReplicaState.REPLICATING, ReplicaState.COMPLETED}),
 }
 """The same of a replica. One that was begun is never `Unknown` again."""
