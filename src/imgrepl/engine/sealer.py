@@ -255,8 +255,13 @@ def _is_named(tx: Connection, manifest: Manifest) -> bool:
     return named.keys() == {use.pack_id for use in manifest.packs}
 
 
-def _put_manifest(store: Store, manifest: Manifest, generation: int) -> bool:
-    """Whether the manifest is there afterwards: False when another one has its key."""
+def _put_manifest(
+    store: Store, manifest: Manifest, generation: int, *, mends: bool = False
+) -> bool:
+    """Whether the manifest is there afterwards: False when another one has its key.
+
+    One that cannot be read is written again where this `mends`.
+    """
     key = keys.manifest_key(manifest.content_id, generation)
     try:
         store.put(key, encode_manifest(manifest), if_absent=True)
@@ -265,7 +270,9 @@ def _put_manifest(store: Store, manifest: Manifest, generation: int) -> bool:
         try:
             return decode_manifest(store.get(key), manifest.content_id) == manifest
         except Corrupt:
-            return False
+            if not mends:
+                return False
+            store.put(key, encode_manifest(manifest))
     return True
 
 
@@ -281,7 +288,7 @@ def _seal_content(
         return proof
     store = engine.stores.of(place)
     manifest = read_manifest(engine, content_id, _manifest_sources(engine, version, place))
-    if not _put_manifest(store, manifest, row.generation):
+    if not _put_manifest(store, manifest, row.generation, mends=True):
         raise Corrupt(
             f"{store.url} holds another manifest of {content_id}",
             code="ManifestDamaged",
