@@ -7,6 +7,8 @@ IMAGE ?=
 IMAGES ?= hostile synthetic files
 TESTS ?= tests
 KILLS ?= 500
+SEEDS ?= 10000
+FIRST ?= 1
 # Where `make bench` finds v1.raw and its successors, and which benchmarks it runs: all of them.
 BENCH_IMAGES ?= .cache/images/debian
 BENCH ?=
@@ -15,7 +17,7 @@ export PYTHON
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test bench kills lint format minio versitygw images clean
+.PHONY: help quickstart test bench kills simulate lint format minio versitygw images clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,10 @@ bench:  ## imgrepl beside what people use today, on real servers; BENCH_IMAGES=f
 kills:  ## a publisher that is killed at random moments, KILLS=500 times; nothing may be lost
 	@scripts/environment.sh dev
 	KILLS=$(KILLS) .venv/bin/pytest -q -m slow -k killed_hundreds tests/e2e
+
+simulate:  ## simulated worlds with every fault, SEEDS=10000 JOBS=2 FIRST=1; goes on where it was stopped
+	@scripts/environment.sh dev
+	@.venv/bin/python scripts/simulate.py --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
 
 lint:  ## format, lint, types and rooms only
 	@scripts/environment.sh dev

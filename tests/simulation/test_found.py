@@ -11,9 +11,11 @@ from imgrepl.model.gallery import VersionName
 from imgrepl.model.replica import RegionStatus, ReplicaState, region_statuses
 from imgrepl.testing.faulty import Crashed
 from imgrepl.testing.simulation.climate import Climate
-from imgrepl.testing.simulation.network import Weather
+from imgrepl.testing.simulation.deeds import Deed
 from imgrepl.testing.simulation.simulation import Simulation, opened
-from imgrepl.testing.simulation.workload import DEFINITIONS, Deed
+from imgrepl.testing.simulation.watcher import injure
+from imgrepl.testing.simulation.weather import Weather
+from imgrepl.testing.simulation.workload import DEFINITIONS
 from imgrepl.testing.simulation.world import OPTIONS
 
 CALM = Climate(steps=0, weather=Weather(latency_seconds_max=0.05), options=OPTIONS)
@@ -24,7 +26,7 @@ def publish(
 ) -> Deed:
     version_id = DEFINITIONS[0].version(VersionName.parse(name))
     targets = [TargetRequest(region, 1) for region in regions]
-    return simulation.workload.publish_of(version_id, tuple(disks), targets)
+    return simulation.deeds.publish(version_id, tuple(disks), targets)
 
 
 def statuses(simulation: Simulation, name: str) -> tuple[RegionStatus, ...]:
@@ -64,7 +66,7 @@ def test_a_version_whose_operation_was_canceled_after_its_process_died_can_be_co
         deed = publish(simulation, "1.0.0", ["odd"], ["eastus", "westeurope", "southeastasia"])
         assert isinstance(simulation.do(deed, crash_in=crash_in), Crashed)
         simulation.world.scheduler.sleep(OPTIONS.lease_seconds)
-        assert simulation.do(simulation.workload.cancel()) is None
+        assert simulation.do(simulation.deeds.cancel()) is None
         simulation.check()
         assert simulation.do(deed) is None
         assert {one.state for one in statuses(simulation, "1.0.0")} == {ReplicaState.COMPLETED}
@@ -82,4 +84,23 @@ def test_a_change_whose_record_was_never_written_is_missed_and_mended(crash_in: 
             what="tag", name="", act=lambda ctx: updating.update(ctx, version_id, request)
         )
         assert isinstance(simulation.do(change, crash_in=crash_in), Crashed)
+        simulation.settle()
+
+
+@pytest.mark.parametrize("crash_in", [70, 82, 94])
+def test_a_manifest_that_rotted_before_its_region_was_complete_is_written_again(
+    crash_in: int,
+) -> None:
+    """Each retry refused it as another one; only a complete version could be repaired."""
+    first, second = (DEFINITIONS[0].version(VersionName(1, 0, n)) for n in range(2))
+    with opened(1, CALM) as simulation:
+        west = simulation.deeds.publish(first, ("odd",), [TargetRequest("westeurope", 2)])
+        assert isinstance(simulation.do(west, crash_in=crash_in), Crashed)
+        assert simulation.do(publish(simulation, str(second.version), ["odd"], ["eastus"])) is None
+        url = "s3://westeurope/r0"
+        [manifest] = simulation.world.network.servers[url].store.list("manifests/")
+        injure(simulation.world.network, simulation.watcher, url, manifest.key, "truncate")
+        assert simulation.do(simulation.deeds.retry(first)) is None
+        states = {status.state for status in statuses(simulation, str(first.version))}
+        assert states == {ReplicaState.COMPLETED}
         simulation.settle()

@@ -47,6 +47,8 @@ class Look:
     stores: Mapping[str, MemoryStore]
     restorer: Restores
     injured: set[tuple[str, str]] = field(default_factory=set)
+    foreign: set[tuple[str, str]] = field(default_factory=set)
+    """Objects that a process put whose index did not own the store any more: nobody knows them."""
     lied: bool = False
     """Whether a server gave wrong bytes in this world: then a whole pack may be called damaged."""
 
@@ -203,6 +205,8 @@ def an_object_has_its_row(look: Look) -> Iterator[str]:
             key = keys.parse_pack_key(name)
             assert key is not None, f"{name} is no key of a pack"
             state = rows[key].state if key in rows else None
+            if (place.endpoint.url, name) in look.foreign:
+                continue
             if state is None or state is GONE:
                 yield f"{place.name} holds {name}, which is {state or 'unknown'} to the index"
 
@@ -240,7 +244,7 @@ def _newest_records(look: Look, place: Place) -> dict[tuple[object, ...], Record
     for name in beginning(objects, keys.RECORDS_PREFIX):
         key = keys.parse_record_key(name)
         assert key is not None, f"{name} is no key of a record"
-        if (place.endpoint.url, name) in look.injured:
+        if (place.endpoint.url, name) in look.injured | look.foreign:
             continue
         held = newest.get((key.path, key.incarnation))
         if held is None or held.revision < key.revision:

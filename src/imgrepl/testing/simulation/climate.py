@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from imgrepl.engine.options import EngineOptions
-from imgrepl.testing.simulation.network import WEATHER_FAULTS, Weather
 from imgrepl.testing.simulation.scheduler import Roll, pick
+from imgrepl.testing.simulation.weather import LIES, WEATHER_FAULTS, Weather
 from imgrepl.testing.simulation.world import OPTIONS
 
 
@@ -21,6 +21,11 @@ class Climate:
     damage: float = 0.0
     outage: float = 0.0
     full: float = 0.0
+    storm: float = 0.0
+    jump: float = 0.0
+    """The database's clock is set anew, forward or back."""
+    takeover: float = 0.0
+    """The index is lost, or an older one restored, while processes still work with it."""
     hopeless: bool = False
     skew_seconds: float = 0.0
     database_skew_seconds: float = 0.0
@@ -34,13 +39,17 @@ def climate_of(roll: Roll) -> Climate:
 
     stormy = roll() < 0.6
     faults = {
-        name: sometimes(0.35, 0.002 if name in _LIES else 0.04) if stormy else 0.0
+        name: sometimes(0.35, 0.002 if name in LIES else 0.04) if stormy else 0.0
         for name in WEATHER_FAULTS
     }
     latency = pick(roll, (0.0, 0.05, 0.5, 5.0))
     return Climate(
         steps=2 + int(roll() ** 2 * 12),
-        weather=Weather(**faults, latency_seconds_max=latency),
+        weather=Weather(
+            **faults,
+            latency_seconds_max=latency,
+            late_seconds_max=pick(roll, (60.0, 600.0, 7200.0)),
+        ),
         options=_options(roll),
         crash=sometimes(0.7, 0.8),
         freeze=sometimes(0.3, 0.3),
@@ -48,13 +57,13 @@ def climate_of(roll: Roll) -> Climate:
         damage=sometimes(0.3, 0.5),
         outage=sometimes(0.3, 0.3),
         full=sometimes(0.15, 0.2),
+        storm=sometimes(0.2, 0.3),
+        jump=sometimes(0.15, 0.3),
+        takeover=sometimes(0.3, 0.4),
         hopeless=roll() < 0.1,
         skew_seconds=sometimes(0.3, 3600.0),
         database_skew_seconds=sometimes(0.3, 3600.0),
     )
-
-
-_LIES = {"flip", "truncate", "swap"}
 
 
 def _options(roll: Roll) -> EngineOptions:

@@ -6,7 +6,7 @@ arrive later. Who watches is told of every effect, before and after it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from imgrepl.errors import ImgreplError, NotFound, Unavailable
@@ -16,54 +16,31 @@ from imgrepl.store.protocols import Body, DeleteFailure, ObjectInfo
 from imgrepl.store.wrapping import StoreWrapper
 from imgrepl.testing.faulty import flipped
 from imgrepl.testing.simulation.scheduler import Roll, Scheduler, pick
+from imgrepl.testing.simulation.weather import Weather
 
 _Answer = TypeVar("_Answer")
 TIMEOUT_SECONDS = 60.0
-_LATE_SECONDS_MAX = 600.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Weather:
-    """How likely each fault befalls one request, and how slow the way is."""
-
-    lost_request: float = 0.0
-    lost_reply: float = 0.0
-    busy: float = 0.0
-    timeout: float = 0.0
-    """The client gives up; the request takes effect at any later time, or never."""
-    partial: float = 0.0
-    """A put breaks off half-way: the server keeps nothing of it."""
-    flip: float = 0.0
-    """A read gives one wrong bit."""
-    truncate: float = 0.0
-    """A read gives half, and says nothing."""
-    swap: float = 0.0
-    """A read gives the bytes of another object."""
-    stale: float = 0.0
-    """A listing shows the place as it was at some earlier moment."""
-    latency_seconds_max: float = 0.05
-
-    def calm(self) -> "Weather":
-        """The same way with no faults on it."""
-        return Weather(latency_seconds_max=self.latency_seconds_max)
-
-
-WEATHER_FAULTS = tuple(f.name for f in fields(Weather) if f.name != "latency_seconds_max")
+_BUSY_IN_A_STORM = 0.8
+_WRITES = frozenset({"put", "copy", "delete"})
 
 
 class Watcher(Protocol):
     """Is told what happens in the servers, at the moment it happens."""
 
-    def stored(
-        self, url: str, key: str, content: bytes, before: bytes | None, asked_at: float
-    ) -> None:
-        """An object was put or copied; `before` is what it replaced.
+    def stored(self, at: "Effect", key: str, content: bytes, before: bytes | None) -> None:
+        """An object was put or copied; `before` is what it replaced."""
 
-        The client sent the request at `asked_at`.
-        """
-
-    def deleting(self, url: str, keys: Sequence[str]) -> None:
+    def deleting(self, at: "Effect", keys: Sequence[str]) -> None:
         """These objects are about to be gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """Where a request takes effect, when it was sent, and by a process of which index."""
+
+    url: str
+    asked_at: float
+    sender: int
 
 
 @dataclass(eq=False)
@@ -74,9 +51,12 @@ class Server:
     store: MemoryStore
     away_until: float = 0.0
     full_until: float = 0.0
+    storm_until: float = 0.0
+    """Until then most requests are told to come back later."""
     earlier: list[ObjectInfo] = field(default_factory=list)
     """A listing of some earlier moment, for stale ones."""
     received_bytes: int = 0
+    delivered_bytes: int = 0
     puts: int = 0
     faults: dict[str, int] = field(default_factory=dict)
 
@@ -90,8 +70,8 @@ class Network:
         self.weather = weather
         self.servers: dict[str, Server] = {}
         self.watcher: Watcher | None = None
-        self.late: int = 0
-        """Requests that were given up and are still on their way."""
+        self.reigning = 0
+        """The number of the index that owns the store; processes of others may still be about."""
 
     def at(self, endpoint: Endpoint) -> Server:
         """The server of an endpoint, new and empty the first time."""
@@ -101,9 +81,14 @@ class Network:
             server = self.servers[endpoint.url] = Server(endpoint.url, store)
         return server
 
-    def way_to(self, endpoint: Endpoint) -> "Way":
-        """A client's way to an endpoint."""
-        return Way(self, self.at(endpoint))
+    def way_to(self, endpoint: Endpoint, sender: int = 0) -> "Way":
+        """The way to an endpoint for a client that works with index number `sender`."""
+        return Way(self, self.at(endpoint), sender)
+
+    def clear_up(self) -> None:
+        """Every server is back, has room, and answers."""
+        for server in self.servers.values():
+            server.away_until = server.full_until = server.storm_until = 0.0
 
     def faults(self) -> dict[str, int]:
         """How often each fault befell a request, in all servers."""
@@ -117,17 +102,20 @@ class Network:
 class Way(StoreWrapper):
     """A client's view of one server: a `Store` whose requests take time and may fail."""
 
-    def __init__(self, network: Network, server: Server) -> None:
+    def __init__(self, network: Network, server: Server, sender: int) -> None:
         super().__init__(server.store)
         self._network = network
         self._server = server
+        self._sender = sender
 
     def head(self, key: str) -> ObjectInfo:
         return self._ask("head", key, lambda: self.inner.head(key))
 
     def get(self, key: str, *, offset: int = 0, length: int | None = None) -> bytes:
         content = self._ask("get", key, lambda: self.inner.get(key, offset=offset, length=length))
-        return self._spoilt(key, content)
+        spoilt = self._spoilt(key, content)
+        self._server.delivered_bytes += len(spoilt)
+        return spoilt
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[ObjectInfo]:
         found = self._ask("list", prefix, lambda: self._listing(prefix, start_after))
@@ -146,45 +134,50 @@ class Way(StoreWrapper):
         self._server.received_bytes += len(content)
         self._server.puts += 1
         self._refuse_broken(key)
-        asked_at = self._network.scheduler.now
+        at = self._effect()
 
         def act() -> ObjectInfo:
-            if self._server.full_until > self._network.scheduler.now:
-                self._note("full")
-                raise Unavailable(f"put {key}: the place is full", code="PlaceFull")
+            self._refuse_if_full(key)
             before = self._content(key)
             info = self.inner.put(
                 key, content, sha256=sha256, if_absent=if_absent, if_match=if_match
             )
             if self._network.watcher is not None:
-                self._network.watcher.stored(self._server.url, key, content, before, asked_at)
+                self._network.watcher.stored(at, key, content, before)
             return info
 
         return self._ask("put", key, act)
 
     def delete(self, keys: Sequence[str]) -> Sequence[DeleteFailure]:
         named = list(keys)
+        at = self._effect()
 
         def act() -> Sequence[DeleteFailure]:
             if self._network.watcher is not None:
-                self._network.watcher.deleting(self._server.url, named)
+                self._network.watcher.deleting(at, named)
             return self.inner.delete(named)
 
         return self._ask("delete", " ".join(named), act)
 
     def copy_from(self, source: object, source_key: str, key: str) -> ObjectInfo:
-        asked_at = self._network.scheduler.now
+        self._server.puts += 1
+        at = self._effect()
 
         def act() -> ObjectInfo:
+            self._refuse_if_full(key)
             before = self._content(key)
             info = self.inner.copy_from(source, source_key, key)
             content = self._content(key)
             assert content is not None, "what was copied is there"
             if self._network.watcher is not None:
-                self._network.watcher.stored(self._server.url, key, content, before, asked_at)
+                self._network.watcher.stored(at, key, content, before)
             return info
 
         return self._ask("copy", key, act)
+
+    def _effect(self) -> Effect:
+        now = self._network.scheduler.now
+        return Effect(url=self._server.url, asked_at=now, sender=self._sender)
 
     # ------------------------------------------------------------------ the way
 
@@ -199,14 +192,16 @@ class Way(StoreWrapper):
             scheduler.sleep(TIMEOUT_SECONDS)
             raise Unavailable(f"{what}: no answer", code="ConnectionTimeout")
         if self._befalls("timeout", weather.timeout):
-            self._arrives_late(what, act)
+            if self._network.roll() < 0.5:
+                self._arrives_late(what, act)
             scheduler.sleep(TIMEOUT_SECONDS)
             raise Unavailable(f"{what}: no answer", code="ConnectionTimeout")
         if self._befalls("lost_request", weather.lost_request):
             raise Unavailable(f"{what}: the connection broke", code="ConnectionLost")
-        if self._befalls("busy", weather.busy):
-            raise Unavailable(f"{what}: slow down", code="ServerBusy", retry_after_seconds=1)
+        self._refuse_if_busy(what)
         answer = act()
+        if verb in _WRITES and self._befalls("duplicate", weather.duplicate):
+            answer = self._again(what, act, answer)
         scheduler.pause(f"{what}: done")
         self._travel()
         if self._befalls("lost_reply", weather.lost_reply):
@@ -218,24 +213,40 @@ class Way(StoreWrapper):
             self._network.roll() * self._network.weather.latency_seconds_max
         )
 
+    def _refuse_if_busy(self, what: str) -> None:
+        busy = self._befalls("busy", self._network.weather.busy)
+        if self._server.storm_until > self._network.scheduler.now:
+            busy = busy or self._befalls("storm", _BUSY_IN_A_STORM)
+        if busy:
+            raise Unavailable(f"{what}: slow down", code="ServerBusy", retry_after_seconds=1)
+
+    def _again(self, what: str, act: Callable[[], _Answer], first: _Answer) -> _Answer:
+        """The same request once more: its answer may be the one that the client gets."""
+        if self._network.roll() < 0.5:
+            self._arrives_late(what, act)
+            return first
+        return act()
+
     def _arrives_late(self, what: str, act: Callable[[], object]) -> None:
-        """The request goes on without its client, and may come in at any time, or never."""
+        """The request goes on without its client, and may come in at any time."""
         network = self._network
-        delay = network.roll() * _LATE_SECONDS_MAX
-        if network.roll() < 0.5:
-            return
+        delay = network.roll() * network.weather.late_seconds_max
 
         def arrive() -> None:
             network.scheduler.sleep(delay)
             network.scheduler.pause(f"{what}: arrives late")
-            network.late -= 1
+            self._note("late")
             try:
                 act()
             except ImgreplError:
                 return  # a refusal that nobody hears
 
-        network.late += 1
         network.scheduler.spawn(arrive, name="network")
+
+    def _refuse_if_full(self, key: str) -> None:
+        if self._server.full_until > self._network.scheduler.now:
+            self._note("full")
+            raise Unavailable(f"put {key}: the place is full", code="PlaceFull")
 
     def _refuse_broken(self, key: str) -> None:
         if self._befalls("partial", self._network.weather.partial):

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +19,7 @@ from sqlalchemy import Connection, event
 
 from imgrepl.clock import SystemClock
 from imgrepl.engine import owner
+from imgrepl.errors import Unavailable
 from imgrepl.gallery import connect
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.testing.simulation.scheduler import Process, Roll, Scheduler
@@ -50,20 +51,29 @@ class SimulatedDatabase:
     Its clock is whatever `now` says. Every process of a world has an index of its own over it.
     """
 
-    def __init__(self, folder: Path, template: Path) -> None:
-        self._path = folder / "index.sqlite3"
+    def __init__(self, path: Path, template: Path) -> None:
+        self._path = path
         self._template = template
         self._url = connect.parse_url(f"sqlite:///{self._path}")
         self._engine = connect.connect(self._url, busy_seconds=1)
         self.now: Callable[[], datetime] = lambda: EPOCH
         event.listen(self._engine, "connect", self._set_up)
 
-    def begin_anew(self) -> None:
-        """The file is the template again."""
+    def begin_anew(self, content: Path | None = None) -> None:
+        """The file is the template again, or `content`."""
         self._engine.dispose()
         for path in self._path.parent.glob(f"{self._path.name}*"):
             path.unlink()
-        shutil.copyfile(self._template, self._path)
+        shutil.copyfile(content or self._template, self._path)
+
+    def save(self, target: Path) -> None:
+        """Copies the file as it is at this moment, as a nightly backup does."""
+        target.unlink(missing_ok=True)
+        with (
+            closing(sqlite3.connect(self._path)) as source,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
 
     def index(self, scheduler: Scheduler | None) -> "SimulatedIndex":
         """The index as one process has it; without a scheduler it takes no turns."""
@@ -88,13 +98,19 @@ class SimulatedIndex(GalleryIndex):
     """
 
     scheduler: Scheduler | None = None
+    befalls: Callable[[str], bool] = staticmethod(lambda _fault: False)
+    """Whether a fault of the database befalls the transaction that asks."""
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         self._step("tx")
+        if self.befalls("index_busy"):
+            raise Unavailable("the gallery index is busy", code="IndexBusy")
         with super().begin() as tx:
             yield tx
         self._step("tx committed")
+        if self.befalls("index_unsure"):
+            raise Unavailable("the connection broke at the commit", code="IndexUnavailable")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -85,6 +85,7 @@ class Scheduler:
         self.now = 0.0
         self.trace: list[str] = []
         self.steps = 0
+        self.crashes = self.freezes = 0
         self._tasks: list[Task] = []
         self._by_thread: dict[int, Task] = {}
         self._made = 0
@@ -160,6 +161,11 @@ class Scheduler:
             self.park(None if until is None else until - self.now)
         return True
 
+    def thaw(self, process: Process) -> None:
+        """A frozen process goes on at once."""
+        process.frozen_until = 0.0
+        process.freeze_in = None
+
     def kill(self, process: Process) -> None:
         """The process is dead: each of its threads raises `Crashed` where it stands."""
         process.dead = True
@@ -194,12 +200,14 @@ class Scheduler:
             process.crash_in -= 1
             if process.crash_in <= 0:
                 self.trace.append(f"{self.now:.3f} {task.name}: dies at {what}")
+                self.crashes += 1
                 self.kill(process)
                 return
         if process.freeze_in is not None:
             process.freeze_in -= 1
             if process.freeze_in <= 0:
                 self.trace.append(f"{self.now:.3f} {task.name}: freezes at {what}")
+                self.freezes += 1
                 process.freeze_in = None
                 process.frozen_until = self.now + process.freeze_seconds
 

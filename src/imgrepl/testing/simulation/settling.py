@@ -14,8 +14,8 @@ from imgrepl.model.operation import OperationKind
 from imgrepl.model.replica import ReplicaState
 from imgrepl.testing.invariants import Violation, nothing_unneeded_is_left, usage_equals_the_bytes
 from imgrepl.testing.simulation.checking import Checker
+from imgrepl.testing.simulation.deeds import Deeds
 from imgrepl.testing.simulation.shelf import occupied_bytes
-from imgrepl.testing.simulation.workload import Workload
 from imgrepl.testing.simulation.world import SimulatedWorld
 
 _DAY_SECONDS = 86_400.0
@@ -33,13 +33,13 @@ class Settler:
         self,
         world: SimulatedWorld,
         checker: Checker,
-        workload: Workload,
+        deeds: Deeds,
         tell: Tell,
     ) -> None:
         self._world = world
         self._eye = world.eye
         self._checker = checker
-        self._workload = workload
+        self._deeds = deeds
         self._tell = tell
         self._beyond: set[str] = set()
         """Packs that a repair said are beyond it."""
@@ -48,8 +48,7 @@ class Settler:
         """All stages, each followed by a look at everything."""
         self._world.scheduler.sleep(_DAY_SECONDS)
         self._world.network.weather = self._world.network.weather.calm()
-        for server in self._world.network.servers.values():
-            server.away_until = server.full_until = 0.0
+        self._world.network.clear_up()
         for stage in (
             self.end_operations,
             self.end_deletions,
@@ -138,7 +137,7 @@ class Settler:
             if states != {"healthy"}:
                 raise Violation(f"{version.id} is not healthy after its repair: {report}")
             last = version.target_regions[-1].name
-            self._workload.check_download(ctx, version.id, last)
+            self._deeds.check_download(ctx, version.id, last)
 
     def collect_all(self, ctx: Context) -> None:
         """Collects and compacts, twice; then nothing is left that nothing needs."""

@@ -1,6 +1,6 @@
 """Runs a world from a seed: users, crashes, faults, damage; and looks at it after every step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -11,23 +11,30 @@ from imgrepl.testing.faulty import Crashed
 from imgrepl.testing.invariants import Violation
 from imgrepl.testing.simulation.checking import Checker
 from imgrepl.testing.simulation.climate import Climate, climate_of
+from imgrepl.testing.simulation.deeds import Deed, Deeds, WrongBytes
 from imgrepl.testing.simulation.dice import dice
+from imgrepl.testing.simulation.network import Server
 from imgrepl.testing.simulation.processes import SimulatedDatabase
 from imgrepl.testing.simulation.promises import Promises
 from imgrepl.testing.simulation.scheduler import Deadlock, Roll, Runaway, pick
 from imgrepl.testing.simulation.settling import Settler
 from imgrepl.testing.simulation.shelf import Shelf
+from imgrepl.testing.simulation.takeovers import Takeovers
 from imgrepl.testing.simulation.watcher import WriteOrderWatcher, injure
-from imgrepl.testing.simulation.workload import Deed, Workload, WrongBytes
+from imgrepl.testing.simulation.workload import Workload
 from imgrepl.testing.simulation.world import (
     Running,
     SimulatedWorld,
     Work,
     make_template,
     open_world,
+    region_at,
 )
 
 _TRACE_SHOWN = 60
+_FOR_EVER_SECONDS = 1e9
+_INDEXES_MAX = 3
+"""How many indexes a world may have, one after the other."""
 _HOSTS = ("here", "there")
 _INJURIES = ("flip", "truncate", "swap", "delete")
 
@@ -41,31 +48,46 @@ class Simulation:
         self.promises = Promises()
         self.told: list[str] = []
         self.counts: dict[str, int] = {}
+        """How users' deeds ended."""
+        self._befell: dict[str, int] = {}
         self._roll = roll
-        self.workload = Workload(roll, world.shelf, self.promises)
+        self.deeds = Deeds(world.shelf, self.promises)
+        self._workload = Workload(roll, self.deeds, self.promises)
         self.watcher = WriteOrderWatcher(world.network, world.eye)
         world.network.watcher = self.watcher
         self.checker = Checker(world, self.promises, self.watcher)
         self._kept: dict[str, Running] = {}
-        self._settler = Settler(world, self.checker, self.workload, self.tell)
+        self._settler = Settler(world, self.checker, self.deeds, self.tell)
+        self.takeovers = Takeovers(world, climate, self.checker, self.watcher, self, roll)
 
     # ------------------------------------------------------------------ steps
 
     def step(self) -> None:
         """Something happens to the servers, users do one thing or two, and all is looked at."""
         self._befall()
+        count = 1
         if self._roll() < self.climate.parallel:
-            self.do_together([self.workload.next() for _ in range(2 + int(self._roll() * 2))])
+            count = 2 + int(self._roll() * 2)
+        deeds = [self._workload.next() for _ in range(count)]
+        if self._roll() < self.climate.takeover and self.may_lose_index:
+            self.lose_index(deeds)
         else:
-            self.do_together([self.workload.next()])
+            self.do_together(deeds)
         self.world.scheduler.sleep(self._roll() * 600)
         self.check()
 
+    @property
+    def may_lose_index(self) -> bool:
+        """Whether another index could take over and know all that was promised."""
+        return self.takeovers.are_possible
+
+    def lose_index(self, deeds: Sequence[Deed]) -> None:
+        """The index is lost in the midst of these deeds, and another one takes over."""
+        self.takeovers.take_over(deeds)
+
     def settle(self) -> None:
         """All faults end, and everything must come right. Raises `Violation`."""
-        for running in self._kept.values():
-            self.world.stop(running)
-        self._kept.clear()
+        self.stop_kept()
         self._settler.settle()
 
     def check(self) -> None:
@@ -89,9 +111,12 @@ class Simulation:
 
     def do_together(self, deeds: list[Deed]) -> list[BaseException | None]:
         """Users do these things at once, each in a process of its own; gives how each ended."""
-        for deed in deeds:
-            deed.asked(self.promises)
-        works = [self._begin(deed) for deed in deeds]
+        return self.end_together(deeds, self.begin_all(deeds))
+
+    def end_together(
+        self, deeds: Sequence[Deed], works: Sequence[Work[object]]
+    ) -> list[BaseException | None]:
+        """Waits for deeds that were begun; gives how each ended."""
         ended = [work.wait() for work in works]
         for deed, work, error in zip(deeds, works, ended, strict=True):
             self._note(deed, error)
@@ -99,6 +124,35 @@ class Simulation:
                 self._answer(deed, deeds)
             self._keep_or_stop(work.running, error)
         return ended
+
+    def begin_all(self, deeds: Sequence[Deed]) -> list[Work[object]]:
+        """Begins these deeds, each in a process of its own."""
+        for deed in deeds:
+            deed.asked(self.promises)
+        return [self._begin(deed) for deed in deeds]
+
+    def begin_slowly(self, deed: Deed, stop: int | None) -> Work[object]:
+        """Begins a deed whose process is suspended at its step `stop`, until somebody thaws it."""
+        deed.asked(self.promises)
+        process = (running := self.world.start()).process
+        process.freeze_in, process.freeze_seconds = stop, _FOR_EVER_SECONDS
+        self.tell(f"{process.name}: {deed.what}; is suspended at step {stop}")
+        return self.world.begin(running, deed.act)
+
+    def end_all(self, deeds: Sequence[Deed], works: Sequence[Work[object]]) -> None:
+        """Waits for deeds in the midst of which the index was lost: what they promised is open."""
+        ended = [work.wait() for work in works]
+        for deed, work, error in zip(deeds, works, ended, strict=True):
+            self._note(deed, error)
+            if deed.publishes or deed.deletes:
+                self.promises.is_open(deed.name)
+            self.world.stop(work.running)
+
+    def stop_kept(self) -> None:
+        """Ends the processes that wait for more to do."""
+        for running in self._kept.values():
+            self.world.stop(running)
+        self._kept.clear()
 
     def _begin(self, deed: Deed) -> Work[object]:
         host = pick(self._roll, _HOSTS) if self._roll() < 0.3 else "here"
@@ -120,7 +174,7 @@ class Simulation:
         skew = (self._roll() * 2 - 1) * self.climate.skew_seconds
         return self.world.start(host=host, skew_seconds=skew)
 
-    def _answer(self, deed: Deed, deeds: list[Deed]) -> None:
+    def _answer(self, deed: Deed, deeds: Sequence[Deed]) -> None:
         rivals = [other for other in deeds if other is not deed and other.name == deed.name]
         if any(other.deletes != deed.deletes for other in rivals) and (
             deed.publishes or deed.deletes
@@ -164,15 +218,49 @@ class Simulation:
         now = self.world.scheduler.now
         url, server = pick(self._roll, servers)
         if self._roll() < self.climate.outage:
-            server.away_until = now + self._roll() * 4 * 3600
-            self.tell(f"{url} is away until {server.away_until:.0f}")
+            self._take_away(server, until=now + self._roll() * 4 * 3600)
         if self._roll() < self.climate.full:
             server.full_until = now + self._roll() * 3600
-            self.tell(f"{url} is full until {server.full_until:.0f}")
+            self.tell_of("full server", f"{url} is full until {server.full_until:.0f}")
+        if self._roll() < self.climate.storm:
+            server.storm_until = now + self._roll() * 3600
+            self.tell_of("storm of 503", f"storm at {url} until {server.storm_until:.0f}")
+        if self._roll() < self.climate.jump:
+            self.world.database_skew_seconds += (self._roll() * 2 - 1) * 3600
+            skew = self.world.database_skew_seconds
+            self.tell_of("clock set anew", f"the database's clock is off by {skew:.0f} s")
         if self._roll() < self.climate.damage:
-            self._damage(url)
+            self.damage(url)
+        if self._roll() < self.climate.takeover:
+            self.world.save_index()
 
-    def _damage(self, url: str) -> None:
+    def _take_away(self, server: Server, *, until: float) -> None:
+        """One server, or all of its region."""
+        alone = self._roll() < 0.5
+        for url, other in sorted(self.world.network.servers.items()):
+            if other is server or (not alone and region_at(url) == region_at(server.url)):
+                other.away_until = until
+                self.tell_of("server away", f"{url} is away until {until:.0f}")
+
+    def tell_of(self, kind: str, text: str) -> None:
+        """Counts what befell the world, and tells of it."""
+        self._befell[kind] = self._befell.get(kind, 0) + 1
+        self.tell(text)
+
+    def faults(self) -> dict[str, int]:
+        """How often what befell this world so far, by kind."""
+        scheduler, climate = self.world.scheduler, self.climate
+        kinds = {
+            "crash": scheduler.crashes,
+            "freeze": scheduler.freezes,
+            "skewed clock": int(bool(climate.skew_seconds or climate.database_skew_seconds)),
+            **self._befell,
+            **self.world.network.faults(),
+            **self.world.index_faults,
+        }
+        return {kind: times for kind, times in kinds.items() if times}
+
+    def damage(self, url: str) -> None:
         """Rot of one pack or manifest at rest; the last healthy copy only in hopeless worlds."""
         listed = [info.key for info in self.world.network.servers[url].store.list("")]
         fitting = [key for key in listed if key.startswith(("packs/", "manifests/"))]
@@ -180,7 +268,7 @@ class Simulation:
             return
         key, how = pick(self._roll, fitting), pick(self._roll, _INJURIES)
         if self.climate.hopeless or self.checker.has_healthy_copy(key, but=url):
-            self.tell(f"{how} {url}/{key}")
+            self.tell_of(f"rot: {how}", f"{how} {url}/{key}")
             injure(self.world.network, self.watcher, url, key, how)
 
 
@@ -208,7 +296,7 @@ def opened(seed: int, climate: Climate | None = None) -> Iterator[Simulation]:
             Path(folder),
             _shelf(),
             dice(seed, 2),
-            _database(),
+            _databases(),
             weather=climate.weather,
             options=climate.options,
         )
@@ -235,10 +323,11 @@ def report(simulation: Simulation, seed: int, error: BaseException) -> str:
 
 
 @cache
-def _database() -> SimulatedDatabase:
+def _databases() -> Sequence[SimulatedDatabase]:
     template = _scratch() / "template.sqlite3"
     make_template(template)
-    return SimulatedDatabase(_scratch(), template)
+    paths = [_scratch() / f"index{number}.sqlite3" for number in range(1, _INDEXES_MAX + 1)]
+    return [SimulatedDatabase(path, template) for path in paths]
 
 
 @cache

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from imgrepl.errors import ImgreplError, NotFound
 from imgrepl.gallery import contents, packs, places, replicas, schema, versions
-from imgrepl.gallery.database import GalleryIndex
-from imgrepl.gallery.packs import DELETING, PRESENT
+from imgrepl.gallery.packs import DELETING, GONE, PRESENT
 from imgrepl.layout import keys
 from imgrepl.layout.manifest import decode_manifest
 from imgrepl.layout.records import RecordKind, decode_record
@@ -14,7 +13,8 @@ from imgrepl.layout.seals import decode_seal
 from imgrepl.model.gallery import ImageVersion, ProvisioningState
 from imgrepl.model.ids import ContentId, PackId
 from imgrepl.model.region import Place, roles_of
-from imgrepl.testing.simulation.network import Network
+from imgrepl.testing.simulation.network import Effect, Network
+from imgrepl.testing.simulation.world import Eye, region_at
 
 
 class WriteOrderWatcher:
@@ -23,23 +23,26 @@ class WriteOrderWatcher:
     `eye` is an index connection of the watcher's own, which takes no turns.
     """
 
-    def __init__(self, network: Network, eye: GalleryIndex) -> None:
+    def __init__(self, network: Network, eye: Eye) -> None:
         self._network = network
         self._eye = eye
         self.injured: set[tuple[str, str]] = set()
+        self.foreign: set[tuple[str, str]] = set()
+        """Objects that a process put whose index does not own the store any more."""
         self.violations: list[str] = []
         self.pack_bytes_received = 0
         self._deleted: dict[tuple[str, str], float] = {}
 
-    def stored(
-        self, url: str, key: str, content: bytes, before: bytes | None, asked_at: float
-    ) -> None:
+    def stored(self, at: Effect, key: str, content: bytes, before: bytes | None) -> None:
         """F-2 to F-8, at the moment an object comes to lie there."""
+        url = at.url
+        if at.sender != self._network.reigning:
+            self.foreign.add((url, key))
         replaced = before is not None and before != content
         if replaced and key != keys.OWNER_KEY and (url, key) not in self.injured:
             self._note("F-7", f"{url}/{key} was overwritten with other bytes")
         deleted_at = self._deleted.get((url, key))
-        if deleted_at is not None and asked_at > deleted_at:
+        if deleted_at is not None and at.asked_at > deleted_at:
             self._note("F-8", f"{url}/{key} was deleted and is written again")
         self.injured.discard((url, key))
         if pack := keys.parse_pack_key(key):
@@ -54,13 +57,14 @@ class WriteOrderWatcher:
         elif record := keys.parse_record_key(key):
             self._check_record(url, record, content)
 
-    def deleting(self, url: str, doomed: Sequence[str]) -> None:
+    def deleting(self, at: Effect, doomed: Sequence[str]) -> None:
         """F-15 and F-17, at the moment objects go."""
+        url, is_foreign = at.url, at.sender != self._network.reigning
         for key in doomed:
             self._deleted[url, key] = self._network.scheduler.now
             self.injured.discard((url, key))
             if pack := keys.parse_pack_key(key):
-                self._check_pack_goes(url, pack)
+                self._check_pack_goes(url, pack, is_foreign=is_foreign)
             elif manifest := keys.parse_manifest_key(key):
                 self._check_manifest_goes(url, manifest)
             elif keys.parse_record_key(key) or key == keys.STORE_KEY:
@@ -86,7 +90,7 @@ class WriteOrderWatcher:
         record = decode_record(content, key)
         if record.kind is not RecordKind.VERSION or record.deleted:
             return
-        region = self._region_of(url)
+        region = region_at(url)
         if region != record.fields["location"]:
             self._check_follows(region, record.fields["location"], key)
             return
@@ -109,7 +113,7 @@ class WriteOrderWatcher:
 
     # ------------------------------------------------------------------ what is deleted
 
-    def _check_pack_goes(self, url: str, key: keys.PackKey) -> None:
+    def _check_pack_goes(self, url: str, key: keys.PackKey, *, is_foreign: bool) -> None:
         place = self._place_at(url)
         if place is None:
             return
@@ -120,7 +124,7 @@ class WriteOrderWatcher:
                 schema.place_packs.c.pack_id == key.pack_id,
             )
         mine = [row for row in rows if row.generation == key.generation]
-        if [row.state for row in mine] != [DELETING]:
+        if not is_foreign and [row.state for row in mine] not in ([DELETING], [GONE]):
             self._note("F-8", f"{url}/{keys.pack_key(*key)} goes without having entered deletion")
         whole = any(row.state == PRESENT for row in rows) or self._is_moved(url, key.pack_id)
         needs = None if whole else self._who_needs(place, key.pack_id)
@@ -177,12 +181,8 @@ class WriteOrderWatcher:
         with self._eye.read() as tx:
             return next((p for p in places.list_all(tx) if p.endpoint.url == url), None)
 
-    def _region_of(self, url: str) -> str | None:
-        place = self._place_at(url)
-        return place.region if place is not None else None
-
     def _is_in(self, url: str, region: str | None) -> bool:
-        return region is not None and self._region_of(url) == region
+        return region is not None and region_at(url) == region
 
     def _note(self, rule: str, text: str) -> None:
         self.violations.append(f"{rule}: {text}")

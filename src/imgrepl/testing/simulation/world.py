@@ -2,8 +2,8 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,18 +19,19 @@ from imgrepl.engine.dedup_cache import MEMORY_BYTES_MIN, DedupCache
 from imgrepl.engine.options import EngineOptions
 from imgrepl.gallery import regions, schema
 from imgrepl.gallery.database import GalleryIndex
+from imgrepl.gallery.identity import IndexIdentity
 from imgrepl.model.capabilities import Capabilities
 from imgrepl.model.events import Event
 from imgrepl.model.ids import OperationId
 from imgrepl.model.limits import Limits
 from imgrepl.model.region import Endpoint, Place, Region
 from imgrepl.model.transfer import RegionTransfer
-from imgrepl.store.metered import Meter, MeteredStore
+from imgrepl.store.metered import Meter, MeteredStore, Traffic
 from imgrepl.store.protocols import Store
 from imgrepl.store.retrying import RetryingStore, RetryPolicy
 from imgrepl.testing.faulty import Crashed
 from imgrepl.testing.simulation.edges import WITNESSES
-from imgrepl.testing.simulation.network import Network, Weather
+from imgrepl.testing.simulation.network import Network
 from imgrepl.testing.simulation.processes import (
     EPOCH,
     SimulatedClock,
@@ -42,6 +43,7 @@ from imgrepl.testing.simulation.processes import (
 from imgrepl.testing.simulation.scheduler import Process, Roll, Scheduler
 from imgrepl.testing.simulation.shelf import Shelf
 from imgrepl.testing.simulation.threads import cooperative_threads
+from imgrepl.testing.simulation.weather import Weather
 
 _Answer = TypeVar("_Answer")
 KIBIBYTE = 1024
@@ -100,10 +102,22 @@ REGIONS = (
 """One server; two servers; three zones and a premium bucket."""
 
 
+def region_at(url: str) -> str | None:
+    """The region that has a place at this URL."""
+    for region in REGIONS:
+        ends = (*region.standard, *region.zones, *([region.premium] if region.premium else []))
+        if any(url.startswith(f"{end.url}/") for end in ends):
+            return region.name
+    return None
+
+
 class _Stores:
     """The engine's `Stores` of one process: metered and retried over the network."""
 
-    def __init__(self, network: Network, clock: SimulatedClock, policy: RetryPolicy) -> None:
+    def __init__(
+        self, network: Network, clock: SimulatedClock, policy: RetryPolicy, sender: int
+    ) -> None:
+        self._sender = sender
         self._network = network
         self._clock = clock
         self._policy = policy
@@ -111,13 +125,13 @@ class _Stores:
 
     def of(self, place: Place) -> Store:
         meter = self.meters.setdefault(place.region, Meter())
-        metered = MeteredStore(self._network.way_to(place.endpoint), meter)
+        metered = MeteredStore(self._network.way_to(place.endpoint, self._sender), meter)
         return RetryingStore(metered, self._policy, self._clock)
 
     @property
-    def sent_bytes(self) -> int:
-        """What went to all regions."""
-        return sum(meter.total.sent_bytes for meter in self.meters.values())
+    def traffic(self) -> Traffic:
+        """What moved to and from all regions."""
+        return sum((meter.total for meter in self.meters.values()), Traffic())
 
     def probe(self, _place: Place) -> Capabilities:
         return CAPABLE
@@ -150,6 +164,22 @@ class Running:
     spawned: list[OperationId] = field(default_factory=list)
 
 
+class Eye:
+    """Looks at the index that owns the store, and takes no turns."""
+
+    def __init__(self, world: "SimulatedWorld") -> None:
+        self._world = world
+
+    def read(self) -> AbstractContextManager[sa.Connection]:
+        """A look at one moment."""
+        return self._world.reigning.index(None).read()
+
+    @property
+    def identity(self) -> IndexIdentity:
+        """Who the index is."""
+        return self._world.reigning.index(None).identity
+
+
 class SimulatedWorld:
     """Servers, an index file, and processes. Time and turns are the scheduler's."""
 
@@ -160,7 +190,7 @@ class SimulatedWorld:
         scheduler: Scheduler,
         roll: Roll,
         table: dict[int, Process],
-        database: SimulatedDatabase,
+        databases: Sequence[SimulatedDatabase],
         *,
         weather: Weather,
         options: EngineOptions,
@@ -174,26 +204,72 @@ class SimulatedWorld:
         self.retries = RetryPolicy(attempts_max=3, wait_seconds_first=0.1, wait_seconds_max=2)
         self.database_skew_seconds = 0.0
         self._table = table
-        self._database = database
-        database.now = self._database_now
-        self.eye = database.index(None)
-        """Looks at the index and takes no turns."""
+        self._databases = databases
+        for database in databases:
+            database.now = self._database_now
+        self._saved: Path | None = None
+        self.eye = Eye(self)
         self._numbers = itertools.count(1)
         self._running: list[Running] = []
-        self.sent_bytes_before = 0
-        """By processes that have ended, as their meters counted."""
+        self._traffic_before = Traffic()
+        """Of processes that have ended, as their meters counted."""
+        self.index_faults: dict[str, int] = {}
 
     def _database_now(self) -> datetime:
         return EPOCH + timedelta(seconds=self.scheduler.now + self.database_skew_seconds)
 
-    def start(self, *, host: str = "here", skew_seconds: float = 0.0) -> Running:
-        """A new process on a host, with the wiring that assembly gives a real one."""
+    def _befalls_index(self, fault: str) -> bool:
+        chance: float = getattr(self.network.weather, fault)
+        if chance <= 0 or self.roll() >= chance:
+            return False
+        self.index_faults[fault] = self.index_faults.get(fault, 0) + 1
+        return True
+
+    @property
+    def reigning(self) -> SimulatedDatabase:
+        """The index that owns the store."""
+        return self._databases[self.network.reigning]
+
+    @property
+    def has_another_index(self) -> bool:
+        """Whether the index may be lost once more."""
+        return self.network.reigning + 1 < len(self._databases)
+
+    def save_index(self) -> None:
+        """Somebody makes a backup of the index."""
+        self._saved = self.folder / "backup.sqlite3"
+        self.reigning.save(self._saved)
+
+    def replace_index(self, *, by_backup: bool) -> bool:
+        """The index is lost; its latest backup comes in its place, or a new one with the regions.
+
+        Whether it is a backup. Processes that run go on with the one that was lost.
+        """
+        self.network.reigning += 1
+        content = self._saved if by_backup else None
+        self.reigning.begin_anew(content)
+        if content is None:
+            digit = str(self.network.reigning + 1)
+            with self.reigning.index(None).begin() as tx:
+                own = {"store_id": digit * 32, "index_id": digit * 32}
+                tx.execute(sa.update(schema.identity).values(own))
+        return content is not None
+
+    def start(
+        self, *, host: str = "here", skew_seconds: float = 0.0, number_of_index: int | None = None
+    ) -> Running:
+        """A new process on a host, with the wiring that assembly gives a real one.
+
+        Works with the index that owns the store, unless told otherwise.
+        """
+        sender = self.network.reigning if number_of_index is None else number_of_index
         number = next(self._numbers)
         process = Process(f"p{number}", host=host, pid=number)
         self._table[number] = process
         clock = SimulatedClock(self.scheduler, skew_seconds)
-        index = self._database.index(self.scheduler)
-        stores = _Stores(self.network, clock, self.retries)
+        index = self._databases[sender].index(self.scheduler)
+        index.befalls = self._befalls_index
+        stores = _Stores(self.network, clock, self.retries, sender)
         told, spawned = list[Event](), list[OperationId]()
         cache = self.folder / f"cache-{host}"
         engine = Engine(
@@ -227,14 +303,14 @@ class SimulatedWorld:
         if running.process.dead:
             self.scheduler.drain(running.process)
         running.process.dead = True
-        self.sent_bytes_before += running.stores.sent_bytes
+        self._traffic_before += running.stores.traffic
         running.index.close()
         self._running.remove(running)
 
     @property
-    def sent_bytes(self) -> int:
-        """What all processes sent so far, by their own meters."""
-        return self.sent_bytes_before + sum(one.stores.sent_bytes for one in self._running)
+    def traffic(self) -> Traffic:
+        """What all processes moved so far, by their own meters."""
+        return sum((one.stores.traffic for one in self._running), self._traffic_before)
 
     def close(self) -> None:
         """Ends whatever still runs."""
@@ -259,6 +335,11 @@ class Work(Generic[_Answer]):
         process = running.process
         self._task = world.scheduler.spawn(run, name=process.name, process=process)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return self._task.done
+
     def wait(self) -> BaseException | None:
         """Goes on when it has ended; gives what it was ended by: `Crashed` where it died."""
         self._world.scheduler.join(self._task)
@@ -273,14 +354,14 @@ def open_world(
     folder: Path,
     shelf: Shelf,
     roll: Roll,
-    database: SimulatedDatabase,
+    databases: Sequence[SimulatedDatabase],
     *,
     weather: Weather,
     options: EngineOptions = OPTIONS,
 ) -> Iterator[SimulatedWorld]:
-    """An empty world in `folder`."""
+    """An empty world in `folder`, with the first index; the others replace it when it is lost."""
     folder.mkdir(parents=True, exist_ok=True)
-    database.begin_anew()
+    databases[0].begin_anew()
     scheduler = Scheduler(roll)
     with ExitStack() as stack:
         stack.callback(scheduler.close)
@@ -288,7 +369,7 @@ def open_world(
         stack.enter_context(seeded_libraries(roll))
         table = stack.enter_context(simulated_identities(scheduler))
         world = SimulatedWorld(
-            folder, shelf, scheduler, roll, table, database, weather=weather, options=options
+            folder, shelf, scheduler, roll, table, databases, weather=weather, options=options
         )
         stack.callback(world.close)
         yield world
