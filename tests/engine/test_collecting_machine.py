@@ -36,13 +36,14 @@ from imgrepl.gallery import (
     versions,
 )
 from imgrepl.gallery.pack_objects import FoundPack
-from imgrepl.gallery.packs import PackState
+from imgrepl.gallery.schema import PackState
 from imgrepl.layout import keys
 from imgrepl.model.gallery import VersionId
 from imgrepl.model.ids import OperationId, PackId
 from imgrepl.model.operation import OperationState
 from imgrepl.model.region import Place
 from imgrepl.model.replica import Replica
+from imgrepl.store.protocols import Store
 
 NAMES = ("a", "b")
 IDS = {pack_id(name): name for name in NAMES}
@@ -119,12 +120,14 @@ class Collecting(RuleBasedStateMachine):
         self._number = 0
         self.world: World
         self.place: Place
+        self.bucket: Store
 
     @initialize()
     def begin(self) -> None:
         folder = Path(self._stack.enter_context(TemporaryDirectory()))
         self.world = self._stack.enter_context(open_world(folder, region_names=("eastus",)))
         self.place = self.world.place("eastus")
+        self.bucket = self.world.store("eastus").inner
         with self.world.index.begin() as tx:
             galleries.create(tx, samples.gallery())
             definitions.create(tx, samples.definition())
@@ -152,7 +155,7 @@ class Collecting(RuleBasedStateMachine):
         at = int(share * len(self.puts))
         key = self.puts[at] if again else self.puts.pop(at)
         if not self._is_there(key):
-            self.world.store("eastus").put(self._object(key), b"x" * SIZE)
+            self.bucket.put(self._object(key), b"x" * SIZE)
 
     @precondition(lambda self: self.model.rows)
     @rule(name=st.sampled_from(NAMES))
@@ -253,7 +256,7 @@ class Collecting(RuleBasedStateMachine):
     def a_delete_arrives(self, share: float, again: bool) -> None:
         at = int(share * len(self.deletes))
         key = self.deletes[at] if again else self.deletes.pop(at)
-        self.world.store("eastus").delete([self._object(key)])
+        self.bucket.delete([self._object(key)])
 
     @rule()
     def deletions_are_confirmed(self) -> None:
@@ -352,24 +355,24 @@ class Collecting(RuleBasedStateMachine):
         return Steps(inspected, grace_seconds=0)
 
     def _listed(self) -> list[keys.PackKey]:
-        found = map(keys.parse_pack_key, self.world.keys("packs/"))
+        found = (keys.parse_pack_key(info.key) for info in self.bucket.list("packs/"))
         return [key for key in found if key is not None]
 
     def _object(self, key: Key) -> str:
         return keys.pack_key(pack_id(key[0]), key[1])
 
     def _is_there(self, key: Key) -> bool:
-        return any(True for _ in self.world.keys(self._object(key)))
+        return any(True for _ in self.bucket.list(self._object(key)))
 
 
 _COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 
 
-class TestCollecting(Collecting.TestCase):  # type: ignore[misc, name-defined]
+class TestCollecting(Collecting.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(_COMMON, max_examples=25, stateful_step_count=30, derandomize=True)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-class TestCollectingAtLength(Collecting.TestCase):  # type: ignore[misc, name-defined]
+class TestCollectingAtLength(Collecting.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(_COMMON, max_examples=5_000, stateful_step_count=60)

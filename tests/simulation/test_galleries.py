@@ -144,11 +144,11 @@ _COMMON = settings(
 )
 
 
-class TestGalleries(Galleries.TestCase):  # type: ignore[misc, name-defined]
+class TestGalleries(Galleries.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(_COMMON, max_examples=6, stateful_step_count=8, derandomize=True)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-class TestManyGalleries(Galleries.TestCase):  # type: ignore[misc, name-defined]
+class TestManyGalleries(Galleries.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(_COMMON, max_examples=500, stateful_step_count=25)
