@@ -920,7 +920,7 @@ RULES = (
         illegal_replica_move,
         "IllegalStateMove",
         4,
-        ("Completed", "Unknown", "Failed, Replicating"),
+        ("Completed", "Unknown", "Replicating"),
     ),
     # latest, retention, advice
     Broken(
