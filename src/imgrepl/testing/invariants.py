@@ -105,7 +105,11 @@ class Look:
             return False
         if any(self.is_injured(place, keys.manifest_prefix(c)) for c in version.content_ids):
             return True
-        return any(self.is_injured(place, keys.pack_prefix(p)) for p in self.named[version.id])
+        return any(
+            self.is_injured(place, prefix(pack_id))
+            for pack_id in self.named[version.id]
+            for prefix in (keys.pack_prefix, keys.moved_prefix)
+        )
 
 
 def objects_in(store: MemoryStore) -> Objects:
@@ -240,16 +244,20 @@ def no_record_speaks_of_what_was_never_committed(look: Look) -> Iterator[str]:
 
 def _newest_records(look: Look, place: Place) -> dict[tuple[object, ...], Record]:
     newest: dict[tuple[object, ...], Record] = {}
+    doubtful: set[tuple[object, ...]] = set()
     objects = look.in_place(place)
     for name in beginning(objects, keys.RECORDS_PREFIX):
         key = keys.parse_record_key(name)
         assert key is not None, f"{name} is no key of a record"
-        if (place.endpoint.url, name) in look.injured | look.foreign:
+        if (place.endpoint.url, name) in look.foreign:
+            continue
+        if (place.endpoint.url, name) in look.injured:
+            doubtful.add((key.path, key.incarnation))
             continue
         held = newest.get((key.path, key.incarnation))
         if held is None or held.revision < key.revision:
             newest[key.path, key.incarnation] = decode_record(objects[name], key)
-    return newest
+    return {key: record for key, record in newest.items() if key not in doubtful}
 
 
 def _newest_record(look: Look, version: ImageVersion) -> Record | None:

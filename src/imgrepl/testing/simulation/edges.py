@@ -9,8 +9,10 @@ from sqlalchemy import Connection, text
 
 from imgrepl.gallery.packs import EDGES
 from imgrepl.gallery.schema import PackState
+from imgrepl.model.gallery import ProvisioningState
 from imgrepl.model.operation import OperationState
 from imgrepl.model.replica import ReplicaState
+from imgrepl.model.states import PROVISIONING_MOVES
 
 _TABLE = "simulation_witness"
 _KEYS = {
@@ -42,6 +44,15 @@ def _triggers() -> Iterator[str]:
         "CREATE TRIGGER simulation_fence AFTER UPDATE OF fence ON operations"
         f" WHEN NEW.fence < OLD.fence BEGIN {insert}"
         " ('fence', NEW.operation_id, OLD.fence, NEW.fence); END"
+    )
+    yield (
+        "CREATE TRIGGER simulation_versions_update AFTER UPDATE OF provisioning_state ON versions"
+        f" BEGIN {insert}"
+        " ('versions', NEW.id, OLD.provisioning_state, NEW.provisioning_state); END"
+    )
+    yield (
+        "CREATE TRIGGER simulation_versions_delete AFTER DELETE ON versions WHEN OLD.committed"
+        f" BEGIN {insert} ('versions', OLD.id, OLD.provisioning_state, ''); END"
     )
     yield (
         "CREATE TRIGGER simulation_committed AFTER UPDATE OF committed ON versions"
@@ -91,6 +102,11 @@ def _legal(kind: str, before: str, after: str) -> bool:
         return after in _LEGAL_PACKS[before]
     if kind == "replicas":
         return before == after or not after or after in _LEGAL_REPLICAS[before]
+    if kind == "versions":
+        now = ProvisioningState(before)
+        if not after:  # a committed version goes by its deletion alone
+            return now is ProvisioningState.DELETING
+        return before == after or after in PROVISIONING_MOVES[now]
     if kind == "operations":
         return before == after or not (before and OperationState(before).ended)
     return False

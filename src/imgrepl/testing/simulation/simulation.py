@@ -16,6 +16,7 @@ from imgrepl.testing.simulation.dice import dice
 from imgrepl.testing.simulation.network import Server
 from imgrepl.testing.simulation.processes import SimulatedDatabase
 from imgrepl.testing.simulation.promises import Promises
+from imgrepl.testing.simulation.rot import Rot
 from imgrepl.testing.simulation.scheduler import Deadlock, Roll, Runaway, pick
 from imgrepl.testing.simulation.settling import Settler
 from imgrepl.testing.simulation.shelf import Shelf
@@ -36,7 +37,6 @@ _FOR_EVER_SECONDS = 1e9
 _INDEXES_MAX = 3
 """How many indexes a world may have, one after the other."""
 _HOSTS = ("here", "there")
-_INJURIES = ("flip", "truncate", "swap", "delete")
 
 
 class Simulation:
@@ -56,6 +56,7 @@ class Simulation:
         self.watcher = WriteOrderWatcher(world.network, world.eye)
         world.network.watcher = self.watcher
         self.checker = Checker(world, self.promises, self.watcher)
+        self._rot = Rot(world, self.checker, roll, hopeless=climate.hopeless)
         self._kept: dict[str, Running] = {}
         self._settler = Settler(world, self.checker, self.deeds, self.tell)
         self.takeovers = Takeovers(world, climate, self.checker, self.watcher, self, roll)
@@ -261,14 +262,11 @@ class Simulation:
         return {kind: times for kind, times in kinds.items() if times}
 
     def damage(self, url: str) -> None:
-        """Rot of one pack or manifest at rest; the last healthy copy only in hopeless worlds."""
-        listed = [info.key for info in self.world.network.servers[url].store.list("")]
-        fitting = [key for key in listed if key.startswith(("packs/", "manifests/"))]
-        if not fitting:
-            return
-        key, how = pick(self._roll, fitting), pick(self._roll, _INJURIES)
-        if self.climate.hopeless or self.checker.has_healthy_copy(key, but=url):
-            self.tell_of(f"rot: {how}", f"{how} {url}/{key}")
+        """Rot of one object at rest; the last healthy copy only in hopeless worlds."""
+        chosen = self._rot.choose(url)
+        if chosen is not None:
+            key, how = chosen
+            self.tell_of(f"rot: {how} {key.split('/')[0]}", f"{how} {url}/{key}")
             injure(self.world.network, self.watcher, url, key, how)
 
 

@@ -103,6 +103,8 @@ class WriteOrderWatcher:
     def _check_follows(self, region: str | None, home: str, key: keys.RecordKey) -> None:
         """The home region has a record of this incarnation, of any revision."""
         prefix = keys.record_prefix(key.path)
+        if any(self._is_in(at, home) and lost.startswith(prefix) for at, lost in self.injured):
+            return  # rot took it
         for url, server in self._network.servers.items():
             if self._is_in(url, home):
                 for info in server.store.list(prefix):
