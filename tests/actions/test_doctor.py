@@ -86,7 +86,8 @@ def test_a_version_that_failed_somewhere_is_named_once(world: World) -> None:
     targets = (samples.target(), samples.target("westeurope"))
     made = version(world, target_regions=targets)
     with world.index.begin() as tx:
-        replicas.set_state(tx, made.id, "westeurope", 0, state=ReplicaState.FAILED)
+        for state in (ReplicaState.REPLICATING, ReplicaState.FAILED):
+            replicas.set_state(tx, made.id, "westeurope", 0, state=state)
     found = [one for one in doctor.doctor(world.ctx) if "failed in" in one["message"]]
     assert [one["message"] for one in found] == [f"{made.id} failed in at least one region"]
 

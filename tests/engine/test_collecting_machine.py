@@ -369,7 +369,7 @@ _COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck), print
 
 
 class TestCollecting(Collecting.TestCase):  # type: ignore[misc, valid-type]
-    settings = settings(_COMMON, max_examples=25, stateful_step_count=30, derandomize=True)
+    settings = settings(_COMMON, max_examples=12, stateful_step_count=30, derandomize=True)
 
 
 @pytest.mark.slow
