@@ -5,6 +5,7 @@ a request out.
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,13 +40,14 @@ class Relay:
     """What it does to requests, and what it saw.
 
     Headers that it `forgets` never reach the server. Of one method at most `at_once_max` requests
-    are served at once; those beyond are answered 503.
+    are served at once, each for `seconds_each` at least; those beyond are answered 503.
     """
 
     server: S3Server
     url: str
     forgets: frozenset[str] = frozenset()
     at_once_max: int | None = None
+    seconds_each: float = 0.0
     seen: list[Relayed] = field(default_factory=list)
     _at_once: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -83,6 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(503, [("Retry-After", "0")], _SLOW_DOWN)
             return
         try:
+            time.sleep(self.relay.seconds_each)
             status, headers, content = self._forwarded(body)
         finally:
             self.relay.ends(self.command)
@@ -125,13 +128,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def relay_to(
-    server: S3Server, *, forgets: frozenset[str] = frozenset(), at_once_max: int | None = None
+    server: S3Server,
+    *,
+    forgets: frozenset[str] = frozenset(),
+    at_once_max: int | None = None,
+    seconds_each: float = 0.0,
 ) -> Iterator[Relay]:
     """A relay to `server`, ended at the end."""
     listener = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     listener.daemon_threads = True
     url = f"http://127.0.0.1:{listener.server_address[1]}"
-    relay = Relay(server, url, forgets=forgets, at_once_max=at_once_max)
+    relay = Relay(server, url, forgets, at_once_max, seconds_each)
     listener.RequestHandlerClass = type("_Bound", (_Handler,), {"relay": relay})
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
