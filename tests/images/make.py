@@ -1,11 +1,11 @@
 """Makes the images that tests, benchmarks and people try things with.
 
-    python tests/images/make.py --mode debian|synthetic|hostile|files [--size 1G] OUTDIR
+    python tests/images/make.py --mode debian|synthetic|hostile|files [--size 8G] OUTDIR
 
-debian     three generations of a real Debian, in place and rebuilt (root on Debian, a mirror)
-synthetic  three generations of a seeded disk of which every byte is known
+debian     three generations of a real Debian, in place and rebuilt (root on Debian, a mirror); 8G
+synthetic  three generations of a seeded disk of which every byte is known; 1G
 hostile    117 damaged and hostile images with the verdict a reader must give
-files      two generations of a disk of this machine's own files, rebuilt and in place
+files      two generations of a disk of this machine's own files, rebuilt and in place; 1G
 
 Ends with status 3 when this machine cannot make them, and says what is missing.
 """
@@ -26,21 +26,23 @@ from imgrepl.lab.ext4 import can_make_ext4
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _UNITS = {"M": 1 << 20, "G": 1 << 30}
+_SIZE_BYTES = {"debian": 8 * _UNITS["G"], "synthetic": _UNITS["G"], "files": _UNITS["G"]}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status."""
     asked = _parser().parse_args(arguments)
     asked.folder.mkdir(parents=True, exist_ok=True)
+    size = asked.size or _SIZE_BYTES.get(asked.mode, 0)
     match asked.mode:
         case "hostile":
             write_hostile_images(asked.folder)
         case "synthetic":
-            write_generations(asked.folder, asked.size)
+            write_generations(asked.folder, size)
         case "files":
-            _make_files(asked.folder, asked.size)
+            _make_files(asked.folder, size)
         case "debian":
-            return _make_debian(asked.folder, asked.size, asked.cache)
+            return _make_debian(asked.folder, size, asked.cache)
     return 0
 
 
@@ -59,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--mode", choices=("debian", "synthetic", "hostile", "files"), required=True
     )
-    parser.add_argument("--size", type=size_bytes, default=_UNITS["G"], help="virtual size")
+    parser.add_argument("--size", type=size_bytes, help="virtual size; else the mode's own")
     parser.add_argument(
         "--cache",
         type=Path,
