@@ -71,8 +71,16 @@ def measure(command: Command) -> Cost:
 
 
 def _inherited() -> dict[str, str]:
-    """Our environment, without what would make Python compile its modules in every run."""
-    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    """Our environment, without what would change the run.
+
+    Python that compiles its modules every time, and a person's AWS settings: rclone ends at once
+    where AWS_CA_BUNDLE is set.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("AWS_")
+    }
 
 
 def median_of(costs: Sequence[Cost]) -> Cost:
