@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from imgrepl.cli import garbage
 from imgrepl.cli.nouns import help_page
 
 _HELP_FLAGS = ("--help", "-h")
@@ -12,6 +13,8 @@ _VERSION_FLAG = "--version"
 
 def main(tokens: Sequence[str] | None = None) -> int:
     """Runs the command line `tokens` (this process's own) and gives the exit status."""
+    if tokens is None:
+        garbage.put_off()
     words = list(sys.argv[1:] if tokens is None else tokens)
     try:
         status = _dispatch(words)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from imgrepl.cli import garbage
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.failures import report, usage_hint
 from imgrepl.cli.globals import GlobalOptions, asks_for_json
@@ -94,6 +95,7 @@ def _run(
     run = new_run(options, loaded)
     style.as_json = run.output.for_programs
     configure(loaded.settings.log_level)
+    garbage.settle()
     result = command(*bound.args, **bound.kwargs, **dict.fromkeys(injected, run))
     return _finish(run, result)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from imgrepl.cli import garbage
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.confirm import confirm
 from imgrepl.cli.globals import GlobalOptions
@@ -63,6 +64,7 @@ class Run:
             self.events() as events,
             open_app(self.settings, events, stop) as app,
         ):
+            garbage.settle()
             yield app.ctx
 
     def emit(self, answer: Answer) -> None:
