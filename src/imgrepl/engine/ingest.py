@@ -20,7 +20,7 @@ from imgrepl.engine.reading import CutWindow, cut_windows
 from imgrepl.engine.runs import ManifestBuilder
 from imgrepl.engine.stopping import check_stop
 from imgrepl.layout.content import Buffer, chunk_id
-from imgrepl.layout.frames import encode_frame
+from imgrepl.layout.frames import FrameEncoder
 from imgrepl.layout.pack import FrameEntry
 from imgrepl.model.domain import DedupDomain
 from imgrepl.model.ids import ChunkId
@@ -174,8 +174,9 @@ def _compress(
 ) -> list[tuple[FrameEntry, Buffer]]:
     """Frames of the chunks that are new; a raw one is a view of its window, until it is packed."""
     frames: list[tuple[FrameEntry, Buffer]] = []
+    encoder = FrameEncoder(level)
     for number in numbers:
         start, end = window.chunks[number]
-        codec, frame = encode_frame(window.data[start:end], level=level)
+        codec, frame = encoder.encode(window.data[start:end])
         frames.append((FrameEntry(chunk_ids[number], len(frame), end - start, codec), frame))
     return frames

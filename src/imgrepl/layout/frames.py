@@ -7,6 +7,13 @@ import zstandard
 
 from imgrepl.errors import Corrupt
 from imgrepl.layout.content import Buffer
+from imgrepl.model.manifest import BLOCK_BYTES
+
+DENSE_CHUNKS = 8
+"""Chunks in a row that do not compress before the next one has to show that it would.
+
+Measured on a Debian system of 759 MB: 0.009 % more is stored; after 4 it is 0.05 %, after 1 0.17 %.
+"""
 
 
 class Codec(IntEnum):
@@ -39,6 +46,32 @@ def encode_frame(chunk: Buffer, *, level: int) -> tuple[Codec, Buffer]:
     if len(compressed) < len(chunk):
         return Codec.ZSTD, compressed
     return Codec.RAW, chunk
+
+
+class FrameEncoder:
+    """Encodes neighbouring chunks, and spends little on what does not compress.
+
+    After `DENSE_CHUNKS` in a row that did not get shorter, a chunk's middle block is tried before
+    all of it: what an image holds compressed (packages, media, random keys) lies together. Each
+    chunk's frame follows from the chunks before it alone. Not thread-safe.
+    """
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+        self._dense_chunks = 0
+
+    def encode(self, chunk: Buffer) -> tuple[Codec, Buffer]:
+        """The shorter of `chunk` itself and its zstd frame, but for what only seems not to."""
+        if self._dense_chunks >= DENSE_CHUNKS and self._is_dense(chunk):
+            return Codec.RAW, chunk
+        codec, frame = encode_frame(chunk, level=self._level)
+        self._dense_chunks = self._dense_chunks + 1 if codec is Codec.RAW else 0
+        return codec, frame
+
+    def _is_dense(self, chunk: Buffer) -> bool:
+        middle = len(chunk) // 2 // BLOCK_BYTES * BLOCK_BYTES
+        codec, _frame = encode_frame(chunk[middle : middle + BLOCK_BYTES], level=self._level)
+        return codec is Codec.RAW
 
 
 def decode_plain(codec: Codec, frame: Buffer, plain_bytes: int) -> bytes:
