@@ -177,6 +177,23 @@ def test_nothing_is_lost_wherever_both_are_suspended(name: str) -> None:
                 break
 
 
+@pytest.mark.parametrize("stop", [60, 87])
+def test_a_pack_that_the_lost_index_had_moved_is_not_relied_on(stop: int) -> None:
+    """Its DELETE comes late: what leads to its frames elsewhere must be there, and stay."""
+    with opened(1, CALM) as simulation:
+        one_half_dead(simulation)
+        collector = simulation.begin_slowly(collect_compacting(simulation), stop)
+        until_still(simulation, collector)
+        assert not collector.has_ended
+        simulation.takeovers.replace(by_backup=False)
+        simulation.world.scheduler.thaw(collector.running.process)
+        collector.wait()
+        simulation.world.stop(collector.running)
+        simulation.check()
+        assert simulation.do(simulation.deeds.download(ONE)) is None
+        simulation.settle()
+
+
 @pytest.mark.parametrize("by_backup", [False, True], ids=["a new index", "an older one"])
 @pytest.mark.parametrize("stride", [19, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_collector_of_the_index_that_was_lost_deletes_nothing_of_the_next(

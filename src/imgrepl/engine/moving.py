@@ -79,6 +79,23 @@ def note_moved(engine: Engine, operation_id: OperationId, place: Place, change: 
     )
 
 
+def write_anew(engine: Engine, place: Place, pack_id: PackId) -> None:
+    """What became of a pack, under a revision that no index before this one can have given up.
+
+    Raises `Corrupt` and `NotFound` where it cannot be read: then it meets no need any more.
+    """
+    found = read_current(engine, place, pack_id)
+    if found is None:
+        return
+    with engine.index.read() as tx:
+        revision = rows.next_revision(tx, place.id, pack_id)
+    moved = _put(engine, place, pack_id, found.runs, revision)
+    parts = frozenset(run.pack_id for run in moved.runs)
+    row = MovedPack(place_id=place.id, pack_id=pack_id, revision=moved.revision, parts=parts)
+    with engine.index.begin() as tx:
+        rows.note(tx, row, {}, replaces=found.revision, keeps_uses=True)
+
+
 def _base(engine: Engine, place: Place, pack_id: PackId) -> _Base:
     with engine.index.read() as tx:
         revision = rows.revision_of(tx, place.id, pack_id)

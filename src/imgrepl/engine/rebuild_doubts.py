@@ -7,14 +7,17 @@ index tell of packs that nobody lists any more is looked at, one by one.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
+from imgrepl.engine import moving
 from imgrepl.engine.context import Engine
 from imgrepl.engine.stopping import check_stop
-from imgrepl.errors import NotFound
-from imgrepl.gallery import contents, moved, packs, unneeded
+from imgrepl.errors import Corrupt, NotFound
+from imgrepl.gallery import contents, identity, moved, packs, unneeded
 from imgrepl.gallery.bulk import in_lists
 from imgrepl.gallery.packs import CONDEMNED, DELETING, PRESENT, PlacePack
 from imgrepl.layout import keys
+from imgrepl.model.ids import PackId
 from imgrepl.model.region import Place
 
 _PAGE = 1_000
@@ -39,6 +42,8 @@ def settle(engine: Engine, places: Sequence[Place]) -> None:
             check_stop(engine.stop)
             after = _condemn_page(engine, place, after)
         _rescue_named(engine, place)
+        with engine.index.begin() as tx:
+            moved.retire(tx, place.id)
 
 
 def _settle_rows(engine: Engine, place: Place) -> None:
@@ -52,10 +57,30 @@ def _settle_rows(engine: Engine, place: Place) -> None:
 
 
 def _condemn_page(engine: Engine, place: Place, after: str) -> str | None:
-    with engine.index.begin() as tx:
+    with engine.index.read() as tx:
         rows = unneeded.packs_in(tx, place.id, _PAGE, after=after, states=(PRESENT,))
-        packs.set_state(tx, place.id, [row.pack_id for row in rows], (PRESENT,), CONDEMNED)
-    return rows[-1].pack_id if len(rows) == _PAGE else None
+    ids = [row.pack_id for row in rows]
+    _lead_past(engine, place, ids)
+    with engine.index.begin() as tx:
+        for batch in in_lists(ids):
+            idle = unneeded.packs_in(tx, place.id, len(batch), states=(PRESENT,), among=batch)
+            packs.set_state(tx, place.id, [row.pack_id for row in idle], (PRESENT,), CONDEMNED)
+    return ids[-1] if len(ids) == _PAGE else None
+
+
+def _lead_past(engine: Engine, place: Place, pack_ids: Sequence[PackId]) -> None:
+    """Packs that others stand for here: the last owner gave up one of the two.
+
+    If it was the pack, its DELETE may be on its way; if it was `moved`, then that of `moved` alone,
+    as it goes before what it leads to. So what leads past the pack is written under a new key.
+    """
+    with engine.index.read() as tx:
+        floor = identity.generation_floor(tx)
+        through = moved.find(tx, place.id, pack_ids)
+    for pack_id, row in through.items():
+        if row.revision < floor:
+            with suppress(Corrupt, NotFound):  # it meets no need any more: the pack does
+                moving.write_anew(engine, place, pack_id)
 
 
 def _rescue_named(engine: Engine, place: Place) -> None:

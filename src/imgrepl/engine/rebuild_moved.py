@@ -42,8 +42,6 @@ def read_moved(engine: Engine, place: Place) -> int:
     slots = _slots_named(engine, place, {p: set(users.get(p, ())) for p in wanted})
     for pack_id, body in found.items():
         _note(engine, place, pack_id, newer[pack_id], body, slots.get(pack_id, {}))
-    with engine.index.begin() as tx:
-        moved.retire(tx, place.id)
     return sum(body is not None for body in found.values())
 
 
