@@ -14,11 +14,14 @@ from imgrepl.layout.content import ContentDigest, chunk_id
 from imgrepl.layout.frames import Codec, decode_plain
 from imgrepl.layout.header import (
     Owner,
+    RegionMark,
     StoreHeader,
     decode_header,
     decode_owner,
+    decode_region_mark,
     encode_header,
     encode_owner,
+    encode_region_mark,
 )
 from imgrepl.layout.manifest import decode_manifest, encode_manifest
 from imgrepl.layout.moved import MovedRun, decode_moved, encode_moved
@@ -89,7 +92,7 @@ def test_every_must_that_the_source_names_is_on_the_page() -> None:
 def test_every_kind_of_key_is_on_the_page() -> None:
     prefixes = [value for name, value in vars(keys).items() if name.endswith("_PREFIX")]
     assert len(prefixes) == 6
-    for shape in (*prefixes, keys.STORE_KEY, keys.OWNER_KEY):
+    for shape in (*prefixes, keys.STORE_KEY, keys.OWNER_KEY, keys.REGION_KEY):
         assert f"| `{shape}" in PAGE
 
 
@@ -186,6 +189,14 @@ def test_manifest() -> None:
     again = encode_manifest(expected)
     assert again[:64] == encoded[:64]
     assert decode_plain(Codec.ZSTD, again[64:-32], len(body)) == body
+
+
+def test_region() -> None:
+    key, data = document("region")
+    mark = RegionMark(name="westeurope", portable=False)
+    assert key == keys.REGION_KEY
+    assert decode_region_mark(data) == mark
+    assert encode_region_mark(mark) == data
 
 
 def test_store() -> None:

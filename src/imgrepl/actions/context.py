@@ -2,8 +2,10 @@
 
 import secrets
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from imgrepl.actions.pricing import Pricing
 from imgrepl.clock import Clock
@@ -13,7 +15,40 @@ from imgrepl.gallery.database import GalleryIndex
 from imgrepl.model.events import EventSink
 from imgrepl.model.ids import OperationId
 from imgrepl.model.limits import Limits
+from imgrepl.model.peer import Peer, PeerBucket
 from imgrepl.model.sharing import Caller
+
+
+class Peers(Protocol):
+    """Opens galleries beside this one."""
+
+    def reading(self, peer: Peer) -> "AbstractContextManager[Context]":
+        """A gallery to look at and copy from: nothing in it is changed.
+
+        Raises `NotFound` (`IndexNotFound`, `StoreMissing`), `Conflict`, and what its stores raise.
+        """
+
+    def writing(
+        self, bucket: PeerBucket, name: str, *, rehearse: bool
+    ) -> "AbstractContextManager[Context]":
+        """The gallery in a bucket, as region `name`, to copy to; a new one where there is none.
+
+        It belongs to the caller from then on, unless he is only to `rehearse`. Raises as `index
+        rebuild` does.
+        """
+
+
+class NoPeers:
+    """For a process in which only one gallery is ever asked for."""
+
+    def reading(self, peer: Peer) -> "AbstractContextManager[Context]":
+        raise AssertionError(f"no other gallery was to be opened, and {peer} is")
+
+    def writing(
+        self, bucket: PeerBucket, name: str, *, rehearse: bool
+    ) -> "AbstractContextManager[Context]":
+        assert rehearse in (False, True)
+        raise AssertionError(f"no other gallery was to be opened, and {bucket} is, as {name}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +56,11 @@ class Context:
     """The wiring of one process, as actions see it.
 
     `open_source` opens a file, block device or `s3://` object; `spawn` starts a detached worker for
-    an operation; `principal` is who asks, for the activity log; `state_dir` holds the logs of
-    detached workers. `acting` says more of who asks where that is not the owner of the index, whom
-    `owner` names; without it, who asks is the owner. `pricing` is what costs are counted by;
-    `choose` gives a number below the one it is handed, by which readers spread over replicas.
+    an operation; `peers` opens other galleries; `principal` is who asks, for the activity log;
+    `state_dir` holds the logs of detached workers. `acting` says more of who asks where that is not
+    the owner of the index, whom `owner` names; without it, who asks is the owner. `pricing` is what
+    costs are counted by; `choose` gives a number below the one it is handed, by which readers
+    spread over replicas.
     """
 
     engine: Engine
@@ -33,6 +69,7 @@ class Context:
     state_dir: Path
     open_source: Callable[[str], ByteSource]
     spawn: Callable[[OperationId], None]
+    peers: "Peers" = field(default_factory=lambda: NoPeers())
     pricing: Pricing = field(default_factory=Pricing)
     choose: Callable[[int], int] = secrets.randbelow
     acting: Caller | None = None

@@ -2,31 +2,18 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from getpass import getuser
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 
 from imgrepl.actions.context import Context
-from imgrepl.assembly.bounds import engine_options, limits_of, new_domain
-from imgrepl.assembly.pricing import pricing_of
-from imgrepl.assembly.stores import PlaceStores, StoppableClock
-from imgrepl.assembly.workers import spawn_worker
+from imgrepl.assembly.bounds import new_domain
+from imgrepl.assembly.peers import OtherGalleries
+from imgrepl.assembly.wiring import wired
 from imgrepl.clock import SystemClock
-from imgrepl.engine.context import Engine
-from imgrepl.gallery import places
 from imgrepl.gallery.database import GalleryIndex
-from imgrepl.model.capabilities import Capabilities
 from imgrepl.model.events import EventSink
-from imgrepl.model.region import Place
-from imgrepl.model.sharing import Caller
+from imgrepl.model.peer import Peer
 from imgrepl.settings import Settings
-
-if TYPE_CHECKING:
-    from imgrepl.engine.dedup_cache import DedupCache
-
-_CACHE_MEMORY_BYTES = 48 << 20
 
 
 @dataclass(frozen=True)
@@ -39,66 +26,16 @@ class App:
 @contextmanager
 def open_app(settings: Settings, events: EventSink, stop: threading.Event) -> Iterator[App]:
     """Opens the index and wires everything to it; closes it all at the end."""
-    clock = SystemClock()
-    owner = _user()
-    caller = caller_of(settings, owner)
-    index = GalleryIndex.open(settings.index, clock=clock, new_domain=new_domain(settings))
-    stores = PlaceStores(settings, StoppableClock(stop), lambda place: _noted(index, place))
-    try:
-        identity = index.identity
-        engine = Engine(
-            index=index,
-            stores=stores,
-            clock=clock,
-            options=engine_options(settings),
-            domain=identity.domain,
-            open_cache=lambda: _dedup_cache(settings.cache_dir, identity.store_id),
-            events=events,
-            stop=stop,
-        )
-        yield App(
-            Context(
-                engine=engine,
-                limits=limits_of(settings),
-                principal=caller.name,
-                acting=caller,
-                owner=owner,
-                state_dir=settings.state_dir,
-                open_source=stores.open_source,
-                pricing=pricing_of(settings),
-                spawn=lambda operation_id: spawn_worker(settings, operation_id),
-            )
-        )
-    finally:
-        stores.close()
-        index.close()
+    index = GalleryIndex.open(settings.index, clock=SystemClock(), new_domain=new_domain(settings))
+    peers = OtherGalleries(settings, events, stop)
+    with closing(index), wired(settings, index, peers=peers, events=events, stop=stop) as ctx:
+        yield App(ctx)
 
 
-def _noted(index: GalleryIndex, place: Place) -> Capabilities | None:
-    with index.read() as tx:
-        found = places.prepared(tx, place.id)
-    return None if found is None else Capabilities.from_json(found)
-
-
-def _dedup_cache(cache_dir: Path, store_id: str) -> "DedupCache":
-    from imgrepl.engine.dedup_cache import DedupCache
-
-    return DedupCache(cache_dir / "dedup" / store_id, memory_bytes_max=_CACHE_MEMORY_BYTES)
-
-
-def caller_of(settings: Settings, owner: str) -> Caller:
-    """Who asks: the index's owner, which is who runs the program, unless another one is named.
-
-    Raises `Invalid` (`InvalidPrincipal`).
-    """
-    if settings.principal is None:
-        return Caller(name=owner, owns_index=True)
-    caller = Caller.parse(settings.principal)
-    return replace(caller, owns_index=caller.name.lower() == owner.lower())
-
-
-def _user() -> str:
-    try:
-        return getuser()
-    except (KeyError, OSError):
-        return "unknown"
+@contextmanager
+def open_peer(
+    settings: Settings, peer: Peer, events: EventSink, stop: threading.Event
+) -> Iterator[App]:
+    """Opens another gallery for reading, without an index of this process's own."""
+    with OtherGalleries(settings, events, stop).reading(peer) as ctx:
+        yield App(ctx)

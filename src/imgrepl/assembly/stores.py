@@ -26,6 +26,7 @@ from imgrepl.store.looking_first import LookingFirstStore
 from imgrepl.store.metered import MeteredStore
 from imgrepl.store.opening import open_store
 from imgrepl.store.protocols import Store
+from imgrepl.store.read_only import ReadOnlyStore
 from imgrepl.store.throttled import Bucket, Throttle, ThrottledStore
 
 
@@ -48,14 +49,16 @@ class StoppableClock(SystemClock):
 class PlaceStores:
     """The stores of all places: retried, throttled and metered, one per place and process.
 
-    `noted` tells what the index knows of a place's server; where it knows nothing, the server is
-    probed before the first put that has a condition.
-    """
-
     def __init__(
-        self, settings: Settings, clock: SystemClock, noted: Noted = lambda _place: None
+        self,
+        settings: Settings,
+        clock: SystemClock,
+        noted: Noted = lambda _place: None,
+        *,
+        read_only: bool = False,
     ) -> None:
         self._settings = settings
+        self._read_only = read_only
         self._clock = clock
         self._options = store_options(settings)
         self._clients = S3Clients(settings.environ, self._options)
@@ -145,7 +148,9 @@ class PlaceStores:
         store: Store = MeteredStore(bare, meter)
         if endpoint.url.startswith("s3:"):
             store = AdaptiveStore(store, self._windows_of(endpoint))
-        return ThrottledStore(store, self._throttle) if self._throttle else store
+        if self._throttle is not None:
+            store = ThrottledStore(store, self._throttle)
+        return ReadOnlyStore(store) if self._read_only else store
 
     def _windows_of(self, endpoint: Endpoint) -> Windows:
         """One set for all places on a server, whoever's account is used."""

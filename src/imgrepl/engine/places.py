@@ -1,21 +1,26 @@
 """Makes a place ready, and makes sure that it is ours: header, features, owner."""
 
+from contextlib import suppress
+
 from imgrepl.engine.context import Engine
-from imgrepl.errors import Conflict, NotFound
+from imgrepl.errors import Conflict, Corrupt, Invalid, NotFound
 from imgrepl.gallery import places
 from imgrepl.gallery.identity import IndexIdentity
 from imgrepl.layout import keys
 from imgrepl.layout.header import (
     KNOWN_FEATURES,
     Owner,
+    RegionMark,
     StoreHeader,
     decode_header,
     decode_owner,
+    decode_region_mark,
     encode_header,
     encode_owner,
+    encode_region_mark,
 )
-from imgrepl.model.region import Place
-from imgrepl.store.protocols import Store
+from imgrepl.model.region import Place, PlaceRole
+from imgrepl.store.protocols import Reads, Store
 
 
 def prepare(engine: Engine, place: Place) -> None:
@@ -35,9 +40,10 @@ def prepare(engine: Engine, place: Place) -> None:
         known = places.prepared(tx, place.id) is not None
     if not known:
         check_header(store, place, identity)
-        _check_features(store, place)
+        check_features(store, place)
     check_owner(store, place, identity, may_claim=not known)
     if not known:
+        _mark_region(store, place)
         capabilities = engine.stores.probe(place)
         with engine.index.begin() as tx:
             places.set_prepared(tx, place.id, capabilities.as_json())
@@ -103,7 +109,31 @@ def _not_owner(
     )
 
 
-def read_header(store: Store) -> StoreHeader:
+def _mark_region(store: Store, place: Place) -> None:
+    """Says in a region's first place which region it is; what stands there already stays."""
+    if (place.role, place.number) != (PlaceRole.STANDARD, 0):
+        return
+    mark = encode_region_mark(RegionMark(name=place.region))
+    with suppress(Conflict):
+        store.put(keys.REGION_KEY, mark, if_absent=True)
+
+
+def mark_portable(store: Store, name: str) -> None:
+    """Makes an empty place the first one of an export. One that is marked already stays so."""
+    mark = encode_region_mark(RegionMark(name=name, portable=True))
+    with suppress(Conflict):
+        store.put(keys.REGION_KEY, mark, if_absent=True)
+
+
+def read_region_mark(store: Reads) -> RegionMark | None:
+    """What a region's first place says of itself; None where it says nothing legible."""
+    try:
+        return decode_region_mark(store.get(keys.REGION_KEY))
+    except (Corrupt, Invalid, NotFound):
+        return None
+
+
+def read_header(store: Reads) -> StoreHeader:
     """The header of a place. Raises `NotFound`, `Corrupt`, and `Invalid` for a later format."""
     return decode_header(store.get(keys.STORE_KEY))
 
@@ -150,7 +180,8 @@ def check_header(store: Store, place: Place, identity: IndexIdentity) -> None:
         )
 
 
-def _check_features(store: Store, place: Place) -> None:
+def check_features(store: Store, place: Place) -> None:
+    """Raises `Conflict` (`PlaceNeedsNewerVersion`) where a reader must know more than we do."""
     named = [keys.parse_feature_key(info.key) for info in store.list("features/")]
     unknown = [name or "?" for name in named if name not in KNOWN_FEATURES]
     if unknown:

@@ -56,6 +56,21 @@ def take(engine: Engine, place: Place) -> bool:
     return True
 
 
+def look_into(engine: Engine, place: Place) -> bool:
+    """Whether a place is of the store that this index stands in for; writes nothing.
+
+    Raises `Conflict`: `BucketOfAnotherStore`, `PlaceNeedsNewerVersion`; and what the store raises.
+    """
+    store = engine.stores.of(place)
+    try:
+        place_checks.read_header(store)
+    except NotFound:
+        return False
+    place_checks.check_header(store, place, engine.index.identity)
+    place_checks.check_features(store, place)
+    return True
+
+
 def list_manifests(engine: Engine, place: Place) -> Listed:
     """The generations of every manifest in a place."""
     return _numbers(engine, place, keys.MANIFESTS_PREFIX)

@@ -14,7 +14,6 @@ from imgrepl.engine.context import Engine
 from imgrepl.engine.region_records import RecordListing, Resource, read_record, resource_of
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import Corrupt, ImgreplError, Invalid, NotFound, Unavailable
-from imgrepl.gallery import places as place_rows
 from imgrepl.layout import keys
 from imgrepl.layout.keys import RecordKey
 from imgrepl.layout.records import Record
@@ -41,10 +40,13 @@ class FoundRecords:
     damaged: tuple[str, ...]
 
 
-def read_all(engine: Engine, listings: Mapping[PlaceId, RecordListing]) -> FoundRecords:
+def read_all(
+    engine: Engine, listings: Mapping[PlaceId, RecordListing], stores: Mapping[PlaceId, Reads]
+) -> FoundRecords:
     """Reads every record that may count, from any place that lists it.
 
-    Raises `Unavailable` where none of those answers, and `Interrupted`.
+    `stores` are those of the listed places. Raises `Unavailable` where none of those answers, and
+    `Interrupted`.
     """
     newest: dict[tuple[tuple[str, ...], IncarnationId], int] = {}
     holders: dict[RecordKey, list[PlaceId]] = defaultdict(list)
@@ -52,8 +54,6 @@ def read_all(engine: Engine, listings: Mapping[PlaceId, RecordListing]) -> Found
         for key in listing.newest:
             newest[key[:2]] = max(key.revision, newest.get(key[:2], 0))
             holders[key].append(place_id)
-    with engine.index.read() as tx:
-        stores = {p.id: engine.stores.of(p) for p in place_rows.list_all(tx) if p.id in listings}
 
     def read(key: RecordKey) -> Resource | RecordKey | str:
         check_stop(engine.stop)

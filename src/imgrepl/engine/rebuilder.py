@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from imgrepl.engine import rebuild_doubts, rebuild_places, rebuild_rows, takeover
+from imgrepl.engine import places, rebuild_doubts, rebuild_places, rebuild_rows, takeover
 from imgrepl.engine.context import Engine
 from imgrepl.engine.rebuild_places import Listed
 from imgrepl.engine.rebuild_records import read_all
@@ -70,21 +70,36 @@ def rebuild(engine: Engine, region_names: Sequence[str]) -> RebuildReport:
     (`RegionNotFound`, `StoreMissing`), `Conflict` (`IndexNotEmpty`, `BucketOfAnotherStore`,
     `NotOwner`), and what the stores raise where no region answers.
     """
+    return _rebuild(engine, region_names, owning=True)
+
+
+def load(engine: Engine, region_names: Sequence[str]) -> RebuildReport:
+    """Makes an empty index know what these regions say, for reading them, and writes to none.
+
+    The index takes the identity of the one that owns them. Raises as `rebuild`.
+    """
+    return _rebuild(engine, region_names, owning=False)
+
+
+def _rebuild(engine: Engine, region_names: Sequence[str], *, owning: bool) -> RebuildReport:
     work = [_named(engine, name) for name in dict.fromkeys(region_names)]
-    _claim(engine, work)
+    _claim(engine, work, owning=owning)
     for one in work:
         if one.claimed is not None:
             with one.attempt():
-                takeover.seize(engine, one.record_place)
+                if owning:
+                    takeover.seize(engine, one.record_place)
+                    _check_name(engine, one.record_place)
                 one.listing = list_records(engine.stores.of(one.record_place))
     listings = {one.record_place.id: one.listing for one in work if one.listing is not None}
     if not listings:
         raise next(one.error for one in work if one.error is not None)
-    found = read_all(engine, listings)
+    stores = {one.record_place.id: engine.stores.of(one.record_place) for one in work}
+    found = read_all(engine, listings, stores)
     written = rebuild_rows.write(engine, found)
     for place_id, listing in listings.items():
         rebuild_rows.note_records(engine, place_id, listing)
-    manifests = _take_places(engine, work, written)
+    manifests = _take_places(engine, work, written, owning=owning)
     lost = _read_manifests(engine, work, written, manifests)
     rebuild_doubts.give_up_contents(engine)
     for one in work:
@@ -117,7 +132,18 @@ def _named(engine: Engine, name: str) -> _RegionWork:
     return _RegionWork(engine=engine, region=region, record_place=place)
 
 
-def _claim(engine: Engine, work: Sequence[_RegionWork]) -> None:
+def _check_name(engine: Engine, place: Place) -> None:
+    """Warns of a region that called itself otherwise in the index that was lost."""
+    mark = places.read_region_mark(engine.stores.of(place))
+    if mark is not None and mark.name != place.region:
+        text = (
+            f"the bucket of {place.region} was region {mark.name} before: versions that stand in"
+            f" {mark.name} are looked for there, not in {place.region}"
+        )
+        engine.events(Notice(level="warning", text=text, subject=place.region))
+
+
+def _claim(engine: Engine, work: Sequence[_RegionWork], *, owning: bool) -> None:
     """Makes the store this index's; a region that is of another store is no accident."""
     for one in work:
         with one.attempt():
@@ -125,22 +151,26 @@ def _claim(engine: Engine, work: Sequence[_RegionWork]) -> None:
     claimed = [one.claimed for one in work if one.claimed is not None]
     if not claimed:
         raise next(one.error for one in work if one.error is not None)
-    takeover.adopt_store(engine, claimed)
+    if owning:
+        takeover.adopt_store(engine, claimed)
+    else:
+        takeover.stand_in(engine, claimed)
 
 
 def _take_places(
-    engine: Engine, work: Sequence[_RegionWork], written: Written
+    engine: Engine, work: Sequence[_RegionWork], written: Written, *, owning: bool
 ) -> dict[PlaceId, Listed]:
     """Takes over every place in which a replica may stand, and lists its manifests."""
+    take = rebuild_places.take if owning else rebuild_places.look_into
     listed = {}
     for one in work:
         if one.listing is None:
             continue
         with engine.index.begin() as tx:
-            places = _places_of(tx, one.region, written.versions)
-        for place in places:
+            known = _places_of(tx, one.region, written.versions)
+        for place in known:
             with one.attempt():
-                if rebuild_places.take(engine, place):
+                if take(engine, place):
                     listed[place.id] = rebuild_places.list_manifests(engine, place)
                     one.places.append(place)
     return listed

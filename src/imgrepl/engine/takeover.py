@@ -52,23 +52,7 @@ def adopt_store(engine: Engine, found: Sequence[Claimed]) -> IndexIdentity:
     Raises `Conflict`: `BucketOfAnotherStore` where the places are of several stores,
     `IndexNotEmpty` where the index holds another one.
     """
-    header = found[0].header
-    for other in found[1:]:
-        if other.header != header:
-            raise Conflict(
-                f"{found[0].place.name} is of store {header.store_id}, {other.place.name} of"
-                f" {other.header.store_id}",
-                code="BucketOfAnotherStore",
-                target=other.place.name,
-                hint="rebuild one index for each store",
-            )
-    if len(header.domains) != 1:
-        raise Invalid(
-            f"store {header.store_id} has {len(header.domains)} dedup domains; this release knows"
-            " one",
-            code="FormatUnknown",
-            hint="use a later release",
-        )
+    header = _only_header(found)
     identity = engine.index.identity
     if identity.store_id != header.store_id:
         _refuse_full(engine, identity)
@@ -79,6 +63,23 @@ def adopt_store(engine: Engine, found: Sequence[Claimed]) -> IndexIdentity:
             store_id=header.store_id,
             domain=header.domains[0],
             epoch=1 + max([identity.epoch, *epochs]),
+        )
+
+
+def stand_in(engine: Engine, found: Sequence[Claimed]) -> IndexIdentity:
+    """Gives the index the identity of the store's owner, for reading. Raises as `adopt_store`."""
+    header = _only_header(found)
+    _refuse_full(engine, engine.index.identity)
+    owners = [one.owner for one in found if one.owner is not None]
+    latest = max(owners, key=lambda owner: owner.epoch, default=None)
+    own = engine.index.identity
+    with engine.index.begin() as tx:
+        return engine.index.stand_in(
+            tx,
+            store_id=header.store_id,
+            domain=header.domains[0],
+            index_id=own.index_id if latest is None else latest.index_id,
+            epoch=own.epoch if latest is None else latest.epoch,
         )
 
 
@@ -107,6 +108,28 @@ def seize(engine: Engine, place: Place) -> None:
             hint="use that index, or rebuild again",
         )
     store.put(keys.OWNER_KEY, encode_owner(wanted), if_match=info.etag)
+
+
+def _only_header(found: Sequence[Claimed]) -> StoreHeader:
+    """The header of all of them. Raises `Conflict` (`BucketOfAnotherStore`) and `Invalid`."""
+    header = found[0].header
+    for other in found[1:]:
+        if other.header != header:
+            raise Conflict(
+                f"{found[0].place.name} is of store {header.store_id}, {other.place.name} of"
+                f" {other.header.store_id}",
+                code="BucketOfAnotherStore",
+                target=other.place.name,
+                hint="rebuild one index for each store",
+            )
+    if len(header.domains) != 1:
+        raise Invalid(
+            f"store {header.store_id} has {len(header.domains)} dedup domains; this release knows"
+            " one",
+            code="FormatUnknown",
+            hint="use a later release",
+        )
+    return header
 
 
 def _refuse_full(engine: Engine, identity: IndexIdentity) -> None:

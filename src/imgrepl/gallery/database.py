@@ -9,11 +9,11 @@ from typing import NamedTuple, Self
 from sqlalchemy import URL, Connection, Engine
 
 from imgrepl.clock import Clock
-from imgrepl.errors import NotFound, Unavailable
+from imgrepl.errors import Conflict, NotFound, Unavailable
 from imgrepl.gallery import connect, identity, upgrade
 from imgrepl.gallery.identity import IndexIdentity
 from imgrepl.model.domain import DEFAULT_DOMAIN, DedupDomain
-from imgrepl.model.ids import StoreId
+from imgrepl.model.ids import IndexId, StoreId
 
 _WAL_RETRY_SECONDS = 0.02
 
@@ -52,20 +52,22 @@ class GalleryIndex:
         create: bool = True,
         busy_seconds: float = 30,
         new_domain: DedupDomain = DEFAULT_DOMAIN,
+        migrate: bool = True,
     ) -> Self:
         """Opens the index at an SQLAlchemy URL; makes it when new, migrates it when older.
 
         `busy_seconds` bounds every wait for another writer. `new_domain` says how disks are cut in
         the store of an index that is made; one that is there keeps its own. Raises `NotFound`
-        (`IndexNotFound`) without `create`, `Conflict` (`IndexNewerThanProgram`, `NotAnIndex`),
-        `Invalid` (`InvalidIndexUrl`), `Corrupt` (`IndexUnreadable`).
+        (`IndexNotFound`) without `create`, `Conflict` (`IndexNewerThanProgram`, `NotAnIndex`,
+        without `migrate` also `IndexOlderThanProgram`), `Invalid` (`InvalidIndexUrl`), `Corrupt`
+        (`IndexUnreadable`).
         """
         parsed = connect.parse_url(url)
         connect.prepare_file(parsed, create=create)
         engine = connect.connect(parsed, busy_seconds=busy_seconds)
         index = cls(parsed, engine, clock=clock, busy_seconds=busy_seconds)
         try:
-            index._make_current(create=create, new_domain=new_domain)
+            index._make_current(create=create, migrate=migrate, new_domain=new_domain)
         except BaseException:
             index.close()
             raise
@@ -128,6 +130,20 @@ class GalleryIndex:
         """Makes this the index of an existing store, for a rebuild."""
         return identity.adopt(tx, store_id=store_id, domain=domain, epoch=epoch)
 
+    def stand_in(
+        self,
+        tx: Connection,
+        *,
+        store_id: StoreId,
+        domain: DedupDomain,
+        index_id: IndexId,
+        epoch: int,
+    ) -> IndexIdentity:
+        """Makes this a stand-in for the index of a store, for reading its buckets only."""
+        return identity.stand_in(
+            tx, store_id=store_id, domain=domain, index_id=index_id, epoch=epoch
+        )
+
     def close(self) -> None:
         """Closes every connection that is not in use."""
         self._engine.dispose()
@@ -144,13 +160,20 @@ class GalleryIndex:
         finally:
             self._turn.release()
 
-    def _make_current(self, *, create: bool, new_domain: DedupDomain) -> None:
+    def _make_current(self, *, create: bool, migrate: bool, new_domain: DedupDomain) -> None:
         with self.read() as tx:
             revision = upgrade.revision_of(tx)
         if revision == upgrade.REVISIONS[-1]:
             return
         if revision is None and not create:
             raise NotFound(f"there is no gallery index at {self.url}", code="IndexNotFound")
+        if revision in upgrade.REVISIONS and not migrate:
+            raise Conflict(
+                f"the gallery index {self.url} was last used by an older release",
+                code="IndexOlderThanProgram",
+                target=self.url,
+                hint=f"its owner upgrades it: imgrepl index upgrade --index {self.url}",
+            )
         if self._engine.dialect.name == "sqlite":
             self._keep_a_write_ahead_log()
         with self.begin() as tx:

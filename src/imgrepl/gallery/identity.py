@@ -73,6 +73,15 @@ def adopt(tx: Connection, *, store_id: StoreId, domain: DedupDomain, epoch: int)
     return read(tx)
 
 
+def stand_in(
+    tx: Connection, *, store_id: StoreId, domain: DedupDomain, index_id: IndexId, epoch: int
+) -> IndexIdentity:
+    """Gives an index that only reads the identity of the one that it stands in for."""
+    values = {"store_id": store_id, "domain": _json_of(domain)}
+    tx.execute(update(identity).values(**values, index_id=index_id, epoch=epoch))
+    return read(tx)
+
+
 def _json_of(domain: DedupDomain) -> dict[str, Any]:
     return {
         "domain_id": domain.domain_id.hex(),

@@ -27,6 +27,9 @@ from imgrepl.gallery.schema import (
 from imgrepl.model.ids import PlaceId
 from imgrepl.model.region import Endpoint, Place, PlaceRole, Region
 
+NOT_STORED = PlaceId(0)
+"""The id of a place that no index has: for one look at it."""
+
 
 def ensure(tx: Connection, region: Region, role: PlaceRole, number: int) -> Place:
     """Place `number` of `role` in `region`, made when it is new.

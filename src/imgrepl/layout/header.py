@@ -38,6 +38,18 @@ class Owner:
     epoch: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class RegionMark:
+    """`region.json` in a region's first place: under which name the region keeps replicas.
+
+    For people and for those who come without an index; who has one goes by it. `portable` says that
+    no index keeps this place: a gallery was exported to it, and whoever exports next may take it.
+    """
+
+    name: str
+    portable: bool = False
+
+
 def encode_header(header: StoreHeader) -> bytes:
     """The bytes of `store.json`."""
     domains = [
@@ -89,3 +101,18 @@ def decode_owner(data: Buffer) -> Owner:
     except (KeyError, TypeError, ValueError) as error:
         raise field_corrupt("owner", error) from error
     return proven("owner", owner, encode_owner, data)
+
+
+def encode_region_mark(mark: RegionMark) -> bytes:
+    """The bytes of `region.json`."""
+    return encode_document("region", {"name": mark.name, "portable": mark.portable})
+
+
+def decode_region_mark(data: Buffer) -> RegionMark:
+    """The name in `region.json`. Raises `Corrupt` (`DocumentCorrupt`) and `Invalid`."""
+    body = decode_document("region", data)
+    try:
+        mark = RegionMark(name=str(body["name"]), portable=bool(body["portable"]))
+    except KeyError as error:
+        raise field_corrupt("region", error) from error
+    return proven("region", mark, encode_region_mark, data)

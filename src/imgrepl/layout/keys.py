@@ -17,6 +17,7 @@ from imgrepl.model.ids import ContentId, IncarnationId, PackId
 
 STORE_KEY = "store.json"
 OWNER_KEY = "owner.json"
+REGION_KEY = "region.json"
 FEATURES_PREFIX = "features/"
 PACKS_PREFIX = "packs/"
 MANIFESTS_PREFIX = "manifests/"

@@ -1,0 +1,110 @@
+"""Other galleries: through an index of their own, or through a bucket alone.
+
+A bucket says all about what lies in it. So it is read into an index that lives as long as it is
+needed, and whatever works with an index works with it.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+from imgrepl.actions.context import Context
+from imgrepl.assembly.bounds import new_domain
+from imgrepl.assembly.wiring import wired
+from imgrepl.clock import SystemClock
+from imgrepl.errors import Invalid
+from imgrepl.gallery import places, regions
+from imgrepl.gallery.database import GalleryIndex
+from imgrepl.model.events import EventSink
+from imgrepl.model.peer import Peer, PeerBucket, PeerIndex
+from imgrepl.model.region import Place, PlaceRole
+from imgrepl.settings import Settings
+
+_UNNAMED = "unnamed"
+
+
+class OtherGalleries:
+    """The galleries that a process with these settings can open beside its own."""
+
+    def __init__(self, settings: Settings, events: EventSink, stop: threading.Event) -> None:
+        self._settings = settings
+        self._events = events
+        self._stop = stop
+
+    @contextmanager
+    def reading(self, peer: Peer) -> Iterator[Context]:
+        """A gallery to look at and copy from."""
+        match peer:
+            case PeerIndex():
+                _refuse_password(peer.url)
+                index = GalleryIndex.open(
+                    peer.url, clock=SystemClock(), create=False, migrate=False
+                )
+                with closing(index), self._wired(index, read_only=True) as ctx:
+                    yield ctx
+            case PeerBucket():
+                from imgrepl.engine import rebuilder
+
+                with self._of_bucket(peer, read_only=True) as (ctx, name):
+                    rebuilder.load(ctx.engine, [name])
+                    domain = ctx.index.identity.domain
+                    yield replace(ctx, engine=replace(ctx.engine, domain=domain))
+
+    @contextmanager
+    def writing(self, bucket: PeerBucket, name: str, *, rehearse: bool) -> Iterator[Context]:
+        """The export in a bucket, owned from now on; a new one where there is none."""
+        from imgrepl.engine import portable_stores
+
+        with self._of_bucket(replace(bucket, region=name), read_only=rehearse) as (ctx, _name):
+            portable_stores.open_store(ctx.engine, name, rehearse=rehearse)
+            domain = ctx.index.identity.domain
+            # who exports owns what is exported, whatever his role is where it comes from
+            own = replace(ctx, acting=None, owner=None)
+            yield replace(own, engine=replace(ctx.engine, domain=domain))
+
+    @contextmanager
+    def _of_bucket(self, bucket: PeerBucket, *, read_only: bool) -> Iterator[tuple[Context, str]]:
+        """An empty index in which the bucket is a region, and that region's name."""
+        with TemporaryDirectory(prefix="imgrepl-") as folder:
+            url = f"sqlite:///{Path(folder) / 'index.sqlite3'}"
+            index = GalleryIndex.open(
+                url, clock=SystemClock(), new_domain=new_domain(self._settings)
+            )
+            with closing(index), self._wired(index, read_only=read_only) as ctx:
+                name = bucket.region or _name_of(ctx, bucket)
+                with index.begin() as tx:
+                    regions.add(tx, bucket.named(name))
+                yield ctx, name
+
+    @contextmanager
+    def _wired(self, index: GalleryIndex, *, read_only: bool) -> Iterator[Context]:
+        settings, stop = self._settings, self._stop
+        with wired(
+            settings, index, peers=self, events=self._events, stop=stop, read_only=read_only
+        ) as ctx:
+            yield ctx
+
+
+def _refuse_password(url: str) -> None:
+    """What an operation keeps of a peer must not hold a secret."""
+    if urlsplit(url).password:
+        raise Invalid(
+            "the URL of the other gallery index has a password in it",
+            code="PasswordInUrl",
+            hint="leave it out and put it in ~/.pgpass, or in PGPASSWORD",
+        )
+
+
+def _name_of(ctx: Context, bucket: PeerBucket) -> str:
+    """What the bucket says of itself. Raises `NotFound`, `Invalid` (`RegionNotNamed`)."""
+    from imgrepl.engine import region_names
+
+    endpoint = bucket.named(_UNNAMED).endpoint_of(PlaceRole.STANDARD, 0)
+    place = Place(
+        id=places.NOT_STORED, region=_UNNAMED, role=PlaceRole.STANDARD, number=0, endpoint=endpoint
+    )
+    return region_names.name_of(ctx.engine, place)
