@@ -4,8 +4,9 @@ And the same command again goes on.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -78,8 +79,8 @@ def create(
         _check_readable(ctx, disks)
         if request.create_parents:
             _create_parents(ctx, request, wanted)
-    operation_id = _stage(ctx, wanted, disks)
-    return _run(ctx, wanted, operation_id, wait)
+    operation_id = stage(ctx, wanted, publishing.request_json(wanted.id, disks))
+    return run(ctx, wanted, operation_id, wait)
 
 
 def _check_source(ctx: Context, os_disk: str) -> None:
@@ -232,8 +233,11 @@ def _check_caching(request: CreateVersion, luns: Sequence[int | None]) -> None:
             )
 
 
-def _stage(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -> OperationId:
-    """Makes the row that nobody sees yet, or takes over one that an earlier attempt left."""
+def stage(ctx: Context, wanted: ImageVersion, request: Mapping[str, Any]) -> OperationId:
+    """Makes the row that nobody sees yet, or takes over one that an earlier attempt left.
+
+    `request` is what the operation keeps of what was asked.
+    """
     operation_id = publishing.new_operation_id(ctx)
     with ctx.index.begin() as tx:
         left = rows.find(tx, wanted.id)
@@ -245,7 +249,7 @@ def _stage(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -> 
             operation_id=operation_id,
             kind=OperationKind.PUBLISH,
             target=str(wanted.id),
-            request=publishing.request_json(wanted.id, disks),
+            request=request,
         )
         rows.stage(tx, wanted, operation_id)
         replicas.plan(tx, wanted.id, replicas_of(wanted.target_regions))
@@ -300,9 +304,24 @@ def _again(
     wait: WaitFor,
     dry_run: bool,
 ) -> VersionView:
-    """The version is there: the same again is a success, anything else a conflict."""
-    found = rehearsing.content_ids(ctx, wanted, disks)
-    if list(existing.content_ids) != found:
+    same = list(existing.content_ids) == rehearsing.content_ids(ctx, wanted, disks)
+    return same_again(ctx, existing, wanted, same_content=same, wait=wait, dry_run=dry_run)
+
+
+def same_again(
+    ctx: Context,
+    existing: ImageVersion,
+    wanted: ImageVersion,
+    *,
+    same_content: bool,
+    wait: WaitFor,
+    dry_run: bool,
+) -> VersionView:
+    """A version that is there and is to be published again: replication goes on.
+
+    Raises `Conflict` (`VersionExists`) where content or fields are others.
+    """
+    if not same_content:
         raise Conflict(
             f"version {existing.id} exists with other content",
             code="VersionExists",
@@ -324,9 +343,10 @@ def _again(
     return following.retry(ctx, existing.id, wait=wait)
 
 
-def _run(
+def run(
     ctx: Context, wanted: ImageVersion, operation_id: OperationId, wait: WaitFor
 ) -> VersionView:
+    """Runs the operation of a staged version as far as is waited for, and leaves the rest."""
     match wait.milestone:
         case Milestone.ALL:
             done = publishing.run(ctx, operation_id)

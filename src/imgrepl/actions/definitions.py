@@ -88,8 +88,12 @@ _NOT_COMPARED = frozenset(
 )
 
 
-def create(ctx: Context, request: CreateDefinition) -> ImageDefinition:
+def create(
+    ctx: Context, request: CreateDefinition, *, past_end_of_life: bool = False
+) -> ImageDefinition:
     """Makes a definition; one that exists with the same fields is given as it is.
+
+    With `past_end_of_life` its end of life may have come, as that of a copy of another one.
 
     Raises `NotFound`: `GalleryNotFound`, `RegionNotFound`; `Conflict`: `DefinitionExists`,
     `IdentifierConflict`; `Invalid` for names, limits and fields.
@@ -102,7 +106,8 @@ def create(ctx: Context, request: CreateDefinition) -> ImageDefinition:
         present = definitions.find(tx, asked.id)
         if present is not None:
             return _same(present, asked)
-        rules.check_end_of_life(asked.end_of_life_date, ctx.clock.now())
+        if not past_end_of_life:
+            rules.check_end_of_life(asked.end_of_life_date, ctx.clock.now())
         count = definitions.count(tx, gallery.id.subscription, asked.location)
         where = f"subscription {gallery.id.subscription} in {asked.location}"
         ctx.limits.check_room("image definitions", count, ctx.limits.definitions_max, where)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import disk_sources
+from imgrepl.actions import disk_sources, foreign_content
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import DiskRequest
 from imgrepl.engine import abandoned, adopter, publisher, replicator
@@ -124,6 +124,9 @@ def _content(
     if version.committed:
         return IngestCounts(), set()
     home = home_place(ctx, version.location, home_type(version))
+    copied = lease.operation.request.get("copied")
+    if copied is not None:
+        return foreign_content.bring(ctx, lease, version_id, home, copied)
     requests = [DiskRequest.from_json(value) for value in lease.operation.request["disks"]]
     if all(request.source.startswith(disk_sources.VERSION_SCHEME) for request in requests):
         return adopter.adopt_content(ctx.engine, lease, version_id, home)

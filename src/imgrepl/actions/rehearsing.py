@@ -104,13 +104,14 @@ def replication(ctx: Context, wanted: ImageVersion, only: Sequence[str] | None =
 def _read(
     ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]
 ) -> tuple[list[IngestedDisk], IngestCounts, dict[PackId, int]]:
-    home = _existing_home(ctx, wanted)
+    home = existing_home(ctx, wanted)
     with disk_sources.opened(ctx, disks) as opened:
         ingested, counts, sink = publisher.rehearse(ctx.engine, home, opened, str(wanted.id))
     return ingested, counts, sink.packs
 
 
-def _existing_home(ctx: Context, wanted: ImageVersion) -> Place | None:
+def existing_home(ctx: Context, wanted: ImageVersion) -> Place | None:
+    """The place that the content would go to first; None where it does not exist yet."""
     role = roles_of(publishing.home_type(wanted))[0]
     with ctx.index.read() as tx:
         for place in places.of_region(tx, wanted.location):

@@ -49,6 +49,10 @@ class StoppableClock(SystemClock):
 class PlaceStores:
     """The stores of all places: retried, throttled and metered, one per place and process.
 
+    `noted` tells what the index knows of a place's server; where it knows nothing, the server is
+    probed before the first put that has a condition. With `read_only` nothing is put at all.
+    """
+
     def __init__(
         self,
         settings: Settings,

@@ -122,6 +122,12 @@ def chunks_of(engine: Engine, fetched: Fetched, run: Run) -> Iterator[bytes]:
             yield decode_frame(footer, slot, frame, chunk_key=engine.domain.chunk_key)
 
 
+def plain_lengths(fetched: Fetched, wanted: SlotRange) -> list[int]:
+    """The plain length of each slot of a range. Raises `Corrupt` (`ManifestCorrupt`)."""
+    parts = _cut(fetched, wanted)
+    return [length for p in parts for length in p.piece.footer.plain_bytes[p.slots].tolist()]
+
+
 def frames_of(
     engine: Engine, fetched: Fetched, wanted: SlotRange
 ) -> Iterator[tuple[FrameEntry, memoryview]]:

@@ -3,7 +3,7 @@
 Its disks become packs in the home place, and its record the commit.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -21,17 +21,21 @@ from imgrepl.engine.sealer import IngestedDisk
 from imgrepl.engine.uploads import PackUploads
 from imgrepl.gallery import packs
 from imgrepl.model.gallery import VersionId
-from imgrepl.model.ids import PackId, PlaceId
+from imgrepl.model.ids import OperationId, PackId, PlaceId
 from imgrepl.model.region import Place
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiskSource:
-    """One disk of a version, opened. `sha256` asks for the digest of the guest-visible disk."""
+    """One disk of a version, opened. `sha256` asks for the digest of the guest-visible disk.
+
+    `known_sha256` is that digest where somebody computed it before.
+    """
 
     lun: int | None
     disk: Disk
     sha256: bool = False
+    known_sha256: str | None = None
 
 
 def publish_content(
@@ -56,13 +60,7 @@ def publish_content(
             clock=engine.clock,
             in_flight=engine.options.uploads_in_flight,
         )
-
-        def pin(pack_ids: Iterable[PackId]) -> dict[PackId, int]:
-            with engine.index.begin() as tx:
-                pinned = packs.pin_present(tx, lease.operation.id, home.id, pack_ids)
-                rows = packs.present_in(tx, home.id, pinned)
-            return {pack_id: row.pack_bytes for pack_id, row in rows.items()}
-
+        pin = pinning(engine, lease.operation.id, home)
         try:
             with reporter:
                 ingested, counts = ingest_disks(
@@ -74,6 +72,35 @@ def publish_content(
     return counts, {(home.id, pack_id) for pack_id in uploads.put_packs}
 
 
+PackLengths = Callable[[Iterable[PackId]], dict[PackId, int]]
+"""Of packs that are named, those that a place has, with their lengths."""
+
+
+def pinning(engine: Engine, operation_id: OperationId, place: Place) -> PackLengths:
+    """Pins those of the packs that are present, for the operation."""
+
+    def pin(pack_ids: Iterable[PackId]) -> dict[PackId, int]:
+        with engine.index.begin() as tx:
+            pinned = packs.pin_present(tx, operation_id, place.id, pack_ids)
+            rows = packs.present_in(tx, place.id, pinned)
+        return {pack_id: row.pack_bytes for pack_id, row in rows.items()}
+
+    return pin
+
+
+def presence(engine: Engine, place: Place | None) -> PackLengths:
+    """Only looks which of the packs are present: none, where there is no place yet."""
+
+    def present(pack_ids: Iterable[PackId]) -> dict[PackId, int]:
+        if place is None:
+            return {}
+        with engine.index.read() as tx:
+            rows = packs.present_in(tx, place.id, list(pack_ids))
+        return {pack_id: row.pack_bytes for pack_id, row in rows.items()}
+
+    return present
+
+
 def rehearse(
     engine: Engine, home: Place | None, disks: Sequence[DiskSource], subject: str
 ) -> tuple[list[IngestedDisk], IngestCounts, "Discarded"]:
@@ -82,19 +109,11 @@ def rehearse(
     `home` is None where the place does not exist yet, so that everything is new to it.
     """
     with engine.open_cache() as cache:
-
-        def present(pack_ids: Iterable[PackId]) -> dict[PackId, int]:
-            if home is None:
-                return {}
-            with engine.index.read() as tx:
-                rows = packs.present_in(tx, home.id, list(pack_ids))
-            return {pack_id: row.pack_bytes for pack_id, row in rows.items()}
-
         sink = Discarded()
         reporter = Reporter(engine, "read", subject)
         with reporter:
             ingested, counts = ingest_disks(
-                engine, disks, Deduplicator(cache, present), sink, reporter
+                engine, disks, Deduplicator(cache, presence(engine, home)), sink, reporter
             )
     return ingested, counts, sink
 
@@ -139,7 +158,7 @@ def ingest_disks(
         for source in disks:
             digest = GuestDigest(source.disk, engine.stop) if source.sha256 else None
             builders.append(ingest.disk(source.disk, pool, reporter.advance))
-            digests.append(digest.result() if digest is not None else None)
+            digests.append(source.known_sha256 if digest is None else digest.result())
         ingest.flush()
     ingested = [
         IngestedDisk(
