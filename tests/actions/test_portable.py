@@ -1,0 +1,225 @@
+"""A gallery goes out to a bucket of its own and comes back, and never twice."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actions.peer_worlds import acquaint
+from engine.collecting_kit import PATCHED, patched
+from engine.world import World, open_world
+from imgrepl.actions import definitions, downloads, galleries, portable, verifying, versions
+from imgrepl.actions.definitions import DefinitionChanges
+from imgrepl.actions.downloads import DownloadRequest
+from imgrepl.actions.galleries import GalleryChanges
+from imgrepl.actions.portable import Carriage, ImportGallery
+from imgrepl.actions.version_requests import TargetRequest
+from imgrepl.errors import Conflict, NotFound
+from imgrepl.layout import keys
+from imgrepl.model.gallery import DefinitionId, GalleryId
+from imgrepl.model.peer import PeerBucket
+from imgrepl.model.region import Endpoint
+from imgrepl.testing.faulty import Crashed, Fault, FaultKind
+
+OUT = Endpoint(url="s3://archive/golden", endpoint_url="http://archive.example")
+BUCKET = PeerBucket(standard=(OUT,))
+SILVER = GalleryId(gallery="silver")
+
+
+@pytest.fixture
+def source(world: World) -> World:
+    """Two versions, the second with a data disk, and fields of all kinds."""
+    acquaint(world)
+    world.publish("1.0.0", tags={"build": "1"})
+    world.publish(
+        "1.0.1",
+        **PATCHED,
+        data_disks={2: str(world.disk("data"))},
+        end_of_life_date=datetime(2031, 1, 1, tzinfo=UTC),
+    )
+    galleries.update(
+        world.ctx, world.definition.gallery, GalleryChanges(description="Golden", tags={"a": "b"})
+    )
+    definitions.update(world.ctx, world.definition, DefinitionChanges(description="Debian"))
+    return world
+
+
+@pytest.fixture
+def other(source: World, tmp_path: Path) -> Iterator[World]:
+    """Another index, which shares nothing with the first but the archive's server."""
+    names = ("northeurope", "polandcentral")
+    with open_world(tmp_path / "other", buckets=source.buckets, region_names=names) as opened:
+        acquaint(opened)
+        yield opened
+
+
+def export(world: World, *, dry_run: bool = False) -> Carriage:
+    return portable.export(world.ctx, world.definition.gallery, BUCKET, dry_run=dry_run)
+
+
+def bring_in(world: World, **fields: Any) -> Carriage:
+    return portable.bring_in(world.ctx, replace(ImportGallery(bucket=BUCKET), **fields))
+
+
+def sent(done: Carriage) -> int:
+    return sum(one.view.transfer.sent_bytes for one in done.versions if one.view.transfer)
+
+
+def archived(world: World) -> set[str]:
+    store = world.buckets.at(OUT.below("r0")).inner
+    return {info.key for info in store.list("")}
+
+
+def read(world: World, definition: DefinitionId, name: str, lun: int | None = None) -> bytes:
+    file = world.folder / "read.raw"
+    request = DownloadRequest(
+        definition=definition, name=name, file=str(file), lun=lun, overwrite=True
+    )
+    downloads.download(world.ctx, request)
+    return file.read_bytes()
+
+
+def test_what_went_out_comes_back_whole(source: World, other: World) -> None:
+    export(source)
+    done = bring_in(other, target_regions=[TargetRequest("northeurope", 2)])
+    assert len(done.versions) == 2
+    golden = source.definition
+    assert read(other, golden, "1.0.0") == source.disk().read_bytes()
+    assert read(other, golden, "1.0.1") == patched(source)
+    assert read(other, golden, "1.0.1", lun=2) == source.disk("data").read_bytes()
+    gallery = galleries.show(other.ctx, golden.gallery)
+    assert (gallery.description, dict(gallery.tags)) == ("Golden", {"a": "b"})
+    assert definitions.show(other.ctx, golden).description == "Debian"
+    for name in ("1.0.0", "1.0.1"):
+        there = versions.view(other.ctx, source.id(name)).version
+        here = source.view(name).version
+        same = ("tags", "end_of_life_date", "safety", "content_ids", "exclude_from_latest")
+        assert [getattr(there, field) for field in same] == [getattr(here, field) for field in same]
+        assert [disk.source for disk in there.disks] == [disk.source for disk in here.disks]
+        report = verifying.verify(other.ctx, source.id(name), deep=True)
+        assert [one["state"] for one in report["replicas"]] == ["healthy", "healthy"]
+
+
+def test_an_export_has_each_pack_once_and_no_more(source: World) -> None:
+    export(source)
+    packs = {keys.parse_pack_key(key) for key in archived(source) if key.startswith("packs/")}
+    assert {pack.pack_id for pack in packs if pack is not None} == source.pack_ids()
+
+
+def test_a_second_export_sends_only_what_is_new(source: World) -> None:
+    export(source)
+    before = archived(source)
+    nothing = export(source)
+    assert sent(nothing) == 0
+    assert all(one.was_there for one in nothing.versions)
+    assert {key for key in archived(source) - before if key.startswith(("packs", "manif"))} == set()
+    source.publish("1.0.2", disk="third", like="debian")
+    again = export(source)
+    new = [one for one in again.versions if not one.was_there]
+    assert [str(one.view.version.id.version) for one in new] == ["1.0.2"]
+    assert 0 < sent(again) < 3 << 20
+
+
+def test_an_export_follows_what_changed(source: World, other: World) -> None:
+    export(source)
+    source.update("1.0.0", tags={"build": "2"}, exclude_from_latest=True)
+    galleries.update(source.ctx, source.definition.gallery, GalleryChanges(description=""))
+    changed = export(source).changed
+    assert set(changed) == {"golden", "golden/debian/1.0.0"}
+    bring_in(other, target_regions=[TargetRequest("northeurope", 1)])
+    there = versions.view(other.ctx, source.id("1.0.0")).version
+    assert (dict(there.tags), there.exclude_from_latest) == ({"build": "2"}, True)
+    assert galleries.show(other.ctx, source.definition.gallery).description is None
+    source.update("1.0.0", tags={"build": "3"})
+    export(source)
+    followed = bring_in(other, target_regions=[TargetRequest("northeurope", 1)])
+    assert followed.changed == ("golden/debian/1.0.0",)
+
+
+def test_what_is_gone_at_the_source_stays_in_the_export_and_is_named(source: World) -> None:
+    export(source)
+    source.delete("1.0.0")
+    done = export(source)
+    assert [str(version) for version in done.only_there] == ["golden/debian/1.0.0"]
+
+
+def test_a_number_with_other_content_is_refused(source: World) -> None:
+    export(source)
+    source.delete("1.0.0")
+    source.publish("1.0.0", disk="other")
+    with pytest.raises(Conflict) as refused:
+        export(source)
+    assert refused.value.code == "VersionExists"
+
+
+def test_an_export_into_a_region_is_refused_and_changes_nothing(source: World) -> None:
+    before = {info.key: info.etag for info in source.store("westeurope").inner.list("")}
+    region = Endpoint(url="s3://westeurope", endpoint_url="http://westeurope.example")
+    with pytest.raises(Conflict) as refused:
+        portable.export(source.ctx, source.definition.gallery, PeerBucket(standard=(region,)))
+    assert refused.value.code == "NotAnExport"
+    assert {info.key: info.etag for info in source.store("westeurope").inner.list("")} == before
+
+
+@pytest.mark.parametrize("skip", [2, 9])
+def test_an_export_goes_on_after_a_crash(source: World, other: World, skip: int) -> None:
+    store = source.buckets.at(OUT.below("r0"))
+    store.faults.append(Fault(FaultKind.CRASH_AFTER, verb="put", skip=skip))
+    with pytest.raises(Crashed):
+        export(source)
+    source.restart()
+    export(source)
+    packs = {key for key in archived(source) if key.startswith("packs/")}
+    assert len(packs) == len(source.pack_ids())
+    bring_in(other, target_regions=[TargetRequest("northeurope", 1)])
+    assert read(other, source.definition, "1.0.1") == patched(source)
+
+
+@pytest.mark.parametrize("skip", [5])
+def test_an_import_goes_on_after_a_crash(source: World, other: World, skip: int) -> None:
+    export(source)
+    fault = Fault(FaultKind.CRASH_AFTER, verb="put", skip=skip)
+    other.store("northeurope").faults.append(fault)
+    with pytest.raises(Crashed):
+        bring_in(other, target_regions=[TargetRequest("northeurope", 1)])
+    other.restart()
+    bring_in(other, target_regions=[TargetRequest("northeurope", 1)])
+    assert other.pack_ids("northeurope") == source.pack_ids()
+    assert read(other, source.definition, "1.0.1") == patched(source)
+
+
+def test_a_rehearsal_of_either_changes_nothing(source: World, other: World) -> None:
+    planned = export(source, dry_run=True)
+    assert planned.planned
+    assert sent(planned) > 3 << 20
+    assert archived(source) == set()
+    export(source)
+    rehearsed = portable.bring_in(other.ctx, ImportGallery(bucket=BUCKET), dry_run=True)
+    assert len(rehearsed.versions) == 2
+    assert galleries.list_all(other.ctx) == []
+    assert sent(export(source, dry_run=True)) == 0
+
+
+def test_an_import_takes_another_name_and_any_region_will_do(source: World, other: World) -> None:
+    region = Endpoint(url="s3://westeurope", endpoint_url="http://westeurope.example")
+    done = bring_in(
+        other,
+        bucket=PeerBucket(standard=(region,), region="westeurope"),
+        name="silver",
+        location="polandcentral",
+    )
+    assert done.gallery == SILVER
+    assert galleries.show(other.ctx, SILVER).location == "polandcentral"
+    assert read(other, SILVER.definition("debian"), "1.0.1") == patched(source)
+
+
+def test_a_gallery_that_is_not_there_is_named_with_those_that_are(
+    source: World, other: World
+) -> None:
+    export(source)
+    with pytest.raises(NotFound) as refused:
+        bring_in(other, gallery="bronze")
+    assert "golden" in refused.value.message
