@@ -128,9 +128,11 @@ def _home_record(engine: Engine, staged: ImageVersion) -> ImageVersion | None:
     if not mine:
         return None
     record = read_record(store, max(mine, key=lambda key: key.revision))
+    if record.deleted:
+        return None
     found = resource_of(record)
     assert isinstance(found, ImageVersion), "the path of a version has records of versions"
-    return None if record.deleted else found
+    return found
 
 
 def _record_place(engine: Engine, staged: ImageVersion) -> Place:

@@ -23,6 +23,7 @@ class Reporter:
         self._subject = subject
         self._lock = threading.Lock()
         self._done_bytes = 0
+        self._done_items = 0
         self._told_at = 0.0
 
     def begin(self, bytes_total: int | None = None, items_total: int | None = None) -> None:
@@ -52,9 +53,20 @@ class Reporter:
             total = self._done_bytes + more_bytes
         self.advance(total)
 
+    def add_item(self) -> None:
+        """One more of the things that `begin` counted was done."""
+        with self._lock:
+            self._done_items += 1
+        self._tell()
+
     def _tell(self) -> None:
         self._engine.events(
-            Progressed(stage=self._stage, subject=self._subject, bytes_done=self._done_bytes)
+            Progressed(
+                stage=self._stage,
+                subject=self._subject,
+                bytes_done=self._done_bytes,
+                items_done=self._done_items,
+            )
         )
 
     def end(self, outcome: str, detail: str = "") -> None:

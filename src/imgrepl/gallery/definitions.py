@@ -107,6 +107,12 @@ def adopt(tx: Connection, definition: ImageDefinition) -> None:
         revisions.overwrite(tx, definitions, number, revision=definition.revision, values=values)
 
 
+def set_home(tx: Connection, definition: DefinitionId, location: str, revision: int) -> None:
+    """Another home region. Raises `NotFound`; `Conflict` (`ChangedMeanwhile`)."""
+    number = lookups.definition_number(tx, definition)
+    revisions.write(tx, definitions, number, revision=revision, values={"location": location})
+
+
 def next_revision(tx: Connection, definition: DefinitionId) -> int:
     """A revision that no record of this definition has carried. Raises `NotFound`."""
     return revisions.allocate(tx, definitions, lookups.definition_number(tx, definition))

@@ -106,6 +106,12 @@ def adopt(tx: Connection, gallery: Gallery) -> None:
         revisions.overwrite(tx, galleries, number, revision=gallery.revision, values=values)
 
 
+def set_home(tx: Connection, gallery: GalleryId, location: str, revision: int) -> None:
+    """Another home region. Raises `NotFound`; `Conflict` (`ChangedMeanwhile`)."""
+    number = lookups.gallery_number(tx, gallery)
+    revisions.write(tx, galleries, number, revision=revision, values={"location": location})
+
+
 def next_revision(tx: Connection, gallery: GalleryId) -> int:
     """A revision that no record of this gallery has carried. Raises `NotFound`."""
     return revisions.allocate(tx, galleries, lookups.gallery_number(tx, gallery))

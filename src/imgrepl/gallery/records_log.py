@@ -50,6 +50,12 @@ def find(tx: Connection, resource: Resource, incarnation: IncarnationId) -> Tomb
     return None if row is None else Tombstone(**row)
 
 
+def below(tx: Connection, gallery: GalleryId) -> list[Tombstone]:
+    """The tombstones of what lay in a gallery, by resource."""
+    prefix = resource_key(gallery) + "/"
+    return [stone for stone in list_all(tx) if stone.resource_key.startswith(prefix)]
+
+
 def list_all(tx: Connection) -> list[Tombstone]:
     """Every tombstone, by resource."""
     chosen = sa.select(tombstones).order_by(tombstones.c.resource_key, tombstones.c.at)

@@ -268,6 +268,12 @@ def set_targets(
     _replace(tx, version_targets, number, version_rows.target_rows(targets))
 
 
+def set_home(tx: Connection, version: VersionId, location: str, revision: int) -> None:
+    """Another home region. Raises `NotFound`; `Conflict` (`ChangedMeanwhile`)."""
+    number = lookups.version_number(tx, version)
+    revisions.write(tx, versions, number, revision=revision, values={"location": location})
+
+
 def set_state(tx: Connection, version: VersionId, state: ProvisioningState) -> None:
     """Where it stands, in Azure's words.
 
