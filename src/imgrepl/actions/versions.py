@@ -1,4 +1,4 @@
-"""Looks at image versions: one, many, the latest, the next number, what two of them share."""
+"""Looks at image versions: one, many, the latest, the next number."""
 
 from collections.abc import Iterable
 
@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from imgrepl.actions import allowing
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
-from imgrepl.errors import Conflict, Invalid, NotFound
-from imgrepl.gallery import candidates, contents, replicas
+from imgrepl.errors import Invalid, NotFound
+from imgrepl.gallery import candidates, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import latest
 from imgrepl.model.gallery import (
@@ -226,44 +226,6 @@ def disk_of(version: ImageVersion, lun: int | None) -> VersionDisk:
         target=str(lun),
         hint=f"name one of {luns}",
     )
-
-
-def compare(ctx: Context, first: VersionId, second: VersionId) -> dict[str, object]:
-    """What two versions share, in stored bytes of packs and by content. Raises `NotFound`."""
-    allowing.check(ctx, Action.VERSION_READ, first)
-    allowing.check(ctx, Action.VERSION_READ, second)
-    with ctx.index.read() as tx:
-        one, two = rows.get(tx, first), rows.get(tx, second)
-        for version in (one, two):
-            if not version.committed:
-                raise Conflict(
-                    f"{version.id} is still being published",
-                    code="VersionStaged",
-                    hint="`imgrepl image-version wait` waits for it",
-                )
-        packs_one = contents.packs_of(tx, one.content_ids)
-        packs_two = contents.packs_of(tx, two.content_ids)
-        sizes = contents.pack_bytes_of(tx, {**packs_one, **packs_two})
-    shared = packs_one.keys() & packs_two.keys()
-    return {
-        "versions": [str(first), str(second)],
-        "equal": one.content_ids == two.content_ids,
-        "sharedPacks": len(shared),
-        "sharedPackBytes": sum(sizes[pack] for pack in shared),
-        "onlyFirstPackBytes": sum(sizes[p] for p in packs_one.keys() - shared),
-        "onlySecondPackBytes": sum(sizes[p] for p in packs_two.keys() - shared),
-        "disks": [
-            {
-                "lun": disk.lun,
-                "equal": disk.content_id == other.content_id,
-                "occupiedBytes": [disk.occupied_bytes, other.occupied_bytes],
-                "provisionedBytes": [disk.provisioned_bytes, other.provisioned_bytes],
-            }
-            for disk in one.disks
-            for other in two.disks
-            if disk.lun == other.lun
-        ],
-    }
 
 
 def _shown(value: object) -> str:

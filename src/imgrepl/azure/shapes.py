@@ -85,6 +85,7 @@ def definition(value: ImageDefinition) -> Json:
         "purchasePlan": None if plan is None else plan._asdict(),
         "provisioningState": value.provisioning_state.value,
         "etag": etag_of(value),
+        "imgrepl": {"gallery": str(value.id.gallery)},
     }
 
 
@@ -180,6 +181,8 @@ def _replication_status(replicas: tuple[Replica, ...]) -> Json:
 def _ours(view: VersionView) -> Json:
     value = view.version
     found: Json = {
+        "gallery": str(value.id.gallery),
+        "imageDefinition": value.id.definition.definition,
         "committed": value.committed,
         "imageState": "Active" if value.deletion is None else "SoftDeleted",
         "softDelete": None if value.deletion is None else _bin_times(value.deletion),

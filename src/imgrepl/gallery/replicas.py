@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Row
 
 from imgrepl.gallery import lookups
 from imgrepl.gallery.bulk import insert_missing
-from imgrepl.gallery.schema import replicas, version_targets, versions
+from imgrepl.gallery.schema import definitions, galleries, replicas, version_targets, versions
 from imgrepl.model import states
-from imgrepl.model.gallery import DefinitionId, VersionId, VersionName
+from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId, VersionName
 from imgrepl.model.proof import ProofLevel
 from imgrepl.model.region import StorageAccountType
 from imgrepl.model.replica import Replica, ReplicaState
@@ -65,6 +65,34 @@ def of_definition(tx: Connection, definition: DefinitionId) -> dict[VersionName,
     for row in tx.execute(chosen):
         found[VersionName(row.major, row.minor, row.patch)].append(_replica_of(row))
     return dict(found)
+
+
+def of_all(tx: Connection) -> dict[VersionId, list[Replica]]:
+    """The replicas of each version that has any, as `of_version` gives them."""
+    chosen = (
+        _in_order()
+        .join(versions, versions.c.id == replicas.c.version_id)
+        .join(definitions, definitions.c.id == versions.c.definition_id)
+        .join(galleries, galleries.c.id == definitions.c.gallery_id)
+        .add_columns(
+            versions.c.major,
+            versions.c.minor,
+            versions.c.patch,
+            definitions.c.name.label("in_definition"),
+            galleries.c.subscription.label("in_subscription"),
+            galleries.c.group_name.label("in_group"),
+            galleries.c.name.label("in_gallery"),
+        )
+    )
+    found: dict[VersionId, list[Replica]] = {}
+    for row in tx.execute(chosen):
+        gallery = GalleryId(
+            subscription=row.in_subscription, group=row.in_group, gallery=row.in_gallery
+        )
+        definition = gallery.definition(row.in_definition)
+        version = definition.version(VersionName(row.major, row.minor, row.patch))
+        found.setdefault(version, []).append(_replica_of(row))
+    return found
 
 
 def _in_order() -> sa.Select[Any]:
