@@ -20,13 +20,16 @@ import sqlalchemy as sa
 import imgrepl
 from engine.world import World, open_world, region_named
 from imgrepl.actions.context import Context
+from imgrepl.actions.copying import CopyVersion
 from imgrepl.actions.definitions import CreateDefinition, DefinitionChanges
 from imgrepl.actions.downloads import DownloadRequest
 from imgrepl.actions.galleries import GalleryChanges
+from imgrepl.actions.portable import ImportGallery
 from imgrepl.actions.version_requests import CreateVersion, UpdateVersion
 from imgrepl.errors import NotAllowed
 from imgrepl.gallery import activity, operations, schema
 from imgrepl.model.advice import Deployment
+from imgrepl.model.filters import EVERYWHERE, Within
 from imgrepl.model.gallery import (
     DefinitionId,
     GalleryId,
@@ -37,8 +40,9 @@ from imgrepl.model.gallery import (
 )
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import OperationKind
+from imgrepl.model.peer import PeerBucket
 from imgrepl.model.references import version_id_to_json
-from imgrepl.model.region import Region
+from imgrepl.model.region import Endpoint, Region
 from imgrepl.model.retention import Decision, RetentionRules
 from imgrepl.model.sharing import Caller
 from imgrepl.model.waiting import WAIT_FOR_ALL, WaitFor
@@ -49,6 +53,7 @@ DOORS = [SOURCE / "client.py", *SOURCE.glob("cli/*.py"), *SOURCE.glob("api/**/*.
 GALLERY = GalleryId(gallery="golden")
 DEFINITION = GALLERY.definition("debian")
 VERSION = DEFINITION.version(VersionName(1, 0, 0))
+NOWHERE = PeerBucket(standard=(Endpoint(url="file:///nowhere"),))
 OPERATION = OperationId("20260101T000000-0123456789ab")
 
 SAMPLES: dict[Any, object] = {
@@ -77,9 +82,21 @@ SAMPLES: dict[Any, object] = {
     Deployment: Deployment(vms=1),
     RetentionRules: RetentionRules(keep_last=1),
     WaitFor: WAIT_FOR_ALL,
+    CopyVersion: CopyVersion(source=DEFINITION, name="1.0.0", id=VERSION),
+    ImportGallery: ImportGallery(bucket=NOWHERE),
+    PeerBucket: NOWHERE,
+    Within: EVERYWHERE,
 }
 
-FILTERED = {"galleries.list_all", "operations.list_all", "usage.report", "costs.report"}
+FILTERED = {
+    "listing.definitions",
+    "listing.galleries",
+    "listing.versions",
+    "galleries.list_all",
+    "operations.list_all",
+    "usage.report",
+    "costs.report",
+}
 """Lists of everything: they leave out what may not be seen, down to nothing."""
 
 

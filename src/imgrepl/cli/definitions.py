@@ -1,16 +1,20 @@
 """`imgrepl image-definition`: what all versions of an image have in common."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
+from cyclopts import Parameter
+
 from imgrepl.cli.answer import Answer
+from imgrepl.cli.bucket_options import BucketOptions
 from imgrepl.cli.definition_options import CreateDefinitionOptions, UpdateDefinitionOptions
 from imgrepl.cli.fact_page import fact_page
+from imgrepl.cli.list_options import DefinitionListOptions
 from imgrepl.cli.noun import noun
 from imgrepl.cli.options import (
     BypassSoftDelete,
     DefinitionOptions,
     DryRun,
-    GalleryOptions,
     IfMatch,
     Yes,
     option,
@@ -28,6 +32,7 @@ COLUMNS = {
     "State": "osState",
     "Location": "location",
 }
+GALLERY_COLUMN = {"Gallery": "imgrepl.gallery"}
 PAGE = fact_page(
     {
         "Definition": "name",
@@ -67,25 +72,37 @@ def create(*, options: CreateDefinitionOptions, run: Injected) -> Answer:
 
 
 @app.command(name="list")
-def list_definitions(*, options: GalleryOptions, run: Injected) -> Answer:
-    """List the image definitions of a gallery by name.
+def list_definitions(
+    *,
+    options: DefinitionListOptions = DefinitionListOptions(),  # noqa: B008 - frozen
+    run: Injected,
+) -> Answer:
+    """List image definitions by name: of one gallery, or of all.
 
     For example:
 
         imgrepl image-definition list -r golden -o table
+        imgrepl image-definition list --subscription prod --tag team=images
 
     Exit codes: 0 done; 3 no such gallery.
     """
-    from imgrepl.actions import definitions
+    from imgrepl.actions import listing
     from imgrepl.azure import shapes
 
-    with run.open() as ctx:
-        found = definitions.list_of(ctx, options.gallery_id)
-    return Answer([shapes.definition(definition) for definition in found], COLUMNS)
+    with options.opened(run) as ctx:
+        found = listing.definitions(ctx, options.within, options.conditions)
+    columns = COLUMNS if options.gallery is not None else GALLERY_COLUMN | COLUMNS
+    return Answer([shapes.definition(definition) for definition in found], columns)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ShowDefinitionOptions(BucketOptions, DefinitionOptions):
+    """Names an image definition to look at, in the index or in a bucket."""
 
 
 @app.command
-def show(*, options: DefinitionOptions, run: Injected) -> Answer:
+def show(*, options: ShowDefinitionOptions, run: Injected) -> Answer:
     """Show an image definition.
 
     For example:
@@ -97,7 +114,7 @@ def show(*, options: DefinitionOptions, run: Injected) -> Answer:
     from imgrepl.actions import definitions
     from imgrepl.azure import shapes
 
-    with run.open() as ctx:
+    with options.opened(run) as ctx:
         return Answer(shapes.definition(definitions.show(ctx, options.definition_id)), page=PAGE)
 
 

@@ -1,6 +1,7 @@
 """How a region's buckets are reached: options, and the endpoints they make."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -76,6 +77,10 @@ class EndpointOptions:
             addressing=self.addressing or "auto",
             ca_file=self.ca_file,
         )
+
+    def place_of(self, text: str) -> Endpoint:
+        """As `endpoint_of`, and a path without a scheme is a directory."""
+        return self.endpoint_of(text if "://" in text else Path(text).absolute().as_uri())
 
     def overlaid(self, present: Endpoint) -> Endpoint:
         """`present` with the options that were given; new credentials replace the old ones."""

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from imgrepl.cli import gallery_moves
 from imgrepl.cli.answer import Answer
+from imgrepl.cli.bucket_options import BucketOptions
 from imgrepl.cli.fact_page import fact_page
+from imgrepl.cli.list_options import GalleryListOptions
 from imgrepl.cli.noun import noun
 from imgrepl.cli.options import (
     BypassSoftDelete,
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from imgrepl.actions.galleries import GalleryChanges
 
 app = noun("gallery")
+app.command(gallery_moves.export, name="export")
+app.command(gallery_moves.bring_in, name="import")
+app.command(gallery_moves.move_home, name="move-home")
 
 COLUMNS = {
     "Gallery": "name",
@@ -129,32 +135,33 @@ def create(
 @app.command(name="list")
 def list_galleries(
     *,
-    group: Annotated[
-        str | None, option("--resource-group", "-g", text="Of this group only.", metavar="GROUP")
-    ] = None,
-    subscription: Annotated[
-        str | None, option("--subscription", text="Of this subscription only.", metavar="NAME")
-    ] = None,
+    options: GalleryListOptions = GalleryListOptions(),  # noqa: B008 - frozen
     run: Injected,
 ) -> Answer:
-    """List galleries by name.
+    """List galleries by name, of all resource groups and subscriptions.
 
     For example:
 
-        imgrepl gallery list --query "[].name" -o tsv
+        imgrepl gallery list --tag team=images --query "[].name" -o tsv
 
-    Exit codes: 0 done.
+    Exit codes: 0 done; 3 --from-bucket names no store; 7 the bucket stayed away.
     """
-    from imgrepl.actions import galleries
+    from imgrepl.actions import listing
     from imgrepl.azure import shapes
 
-    with run.open() as ctx:
-        found = galleries.list_all(ctx, subscription=subscription, group=group)
+    with options.opened(run) as ctx:
+        found = listing.galleries(ctx, options.within, options.conditions)
     return Answer([shapes.gallery(gallery) for gallery in found], COLUMNS)
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ShowGalleryOptions(BucketOptions, GalleryOptions):
+    """Names a gallery to look at, in the index or in a bucket."""
+
+
 @app.command
-def show(*, options: GalleryOptions, run: Injected) -> Answer:
+def show(*, options: ShowGalleryOptions, run: Injected) -> Answer:
     """Show a gallery.
 
     For example:
@@ -166,7 +173,7 @@ def show(*, options: GalleryOptions, run: Injected) -> Answer:
     from imgrepl.actions import galleries
     from imgrepl.azure import shapes
 
-    with run.open() as ctx:
+    with options.opened(run) as ctx:
         return Answer(shapes.gallery(galleries.show(ctx, options.gallery_id)), page=PAGE)
 
 

@@ -16,6 +16,7 @@ from imgrepl.cli.interrupts import Interrupts
 from imgrepl.cli.output import OutputFormat, Query, compiled_query, write
 from imgrepl.cli.progress import shown_events
 from imgrepl.model.events import EventSink
+from imgrepl.model.peer import Peer
 from imgrepl.settings import Loaded, Settings
 
 if TYPE_CHECKING:
@@ -55,14 +56,29 @@ class Run:
             yield sink
 
     @contextmanager
-    def open(self) -> Iterator["Context"]:
-        """The wired objects that actions take; a first Ctrl-C inside asks them to stop."""
+    def open(self, settings: Settings | None = None) -> Iterator["Context"]:
+        """The wired objects that actions take; a first Ctrl-C inside asks them to stop.
+
+        By `settings` where they are not quite those of this run.
+        """
         from imgrepl.assembly.app import open_app
 
         with (
             self.interrupts.cooperative() as stop,
             self.events() as events,
-            open_app(self.settings, events, stop) as app,
+            open_app(settings or self.settings, events, stop) as app,
+        ):
+            yield app.ctx
+
+    @contextmanager
+    def open_peer(self, peer: Peer) -> Iterator["Context"]:
+        """Another gallery than that of the index, for reading; as `open` in all else."""
+        from imgrepl.assembly.app import open_peer
+
+        with (
+            self.interrupts.cooperative() as stop,
+            self.events() as events,
+            open_peer(self.settings, peer, events, stop) as app,
         ):
             garbage.settle()
             yield app.ctx

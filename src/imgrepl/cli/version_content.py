@@ -1,4 +1,4 @@
-"""`imgrepl image-version`: checksum, compare, download, verify and repair."""
+"""`imgrepl image-version`: checksum, download, verify and repair."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
+from imgrepl.cli.bucket_options import BucketOptions
 from imgrepl.cli.health_page import health_page
-from imgrepl.cli.options import DefinitionOptions, DryRun, VersionOrLatestOptions, choice, option
+from imgrepl.cli.options import DryRun, VersionOrLatestOptions, choice, option
 from imgrepl.cli.plain import plain
 from imgrepl.cli.read_page import checksum_page, download_page
 from imgrepl.cli.run import Injected
 from imgrepl.errors import Corrupt, ImgreplError, NotFound, UsageError
-from imgrepl.model.gallery import VersionName
 
 if TYPE_CHECKING:
     from imgrepl.actions.downloads import DownloadRequest
@@ -21,6 +21,12 @@ DiskText = Annotated[
     str, option("--disk", text="The OS disk, or a data disk's LUN.", metavar="os|LUN")
 ]
 RegionText = Annotated[str | None, option("--region", text="Only this region.", metavar="REGION")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class LookingOptions(BucketOptions, VersionOrLatestOptions):
+    """Names a version to look at, in the index's gallery or in a bucket."""
 
 
 def _lun(disk: str) -> int | None:
@@ -35,7 +41,7 @@ def _lun(disk: str) -> int | None:
     return int(disk)
 
 
-def checksum(*, options: VersionOrLatestOptions, disk: DiskText = "os", run: Injected) -> Answer:
+def checksum(*, options: LookingOptions, disk: DiskText = "os", run: Injected) -> Answer:
     """Digest a disk of a version as the guest sees it, all its bytes, read from its region.
 
     For example:
@@ -47,34 +53,14 @@ def checksum(*, options: VersionOrLatestOptions, disk: DiskText = "os", run: Inj
     """
     from imgrepl.actions import downloads
 
-    with run.open() as ctx:
+    with options.opened(run) as ctx:
         found = downloads.checksum(ctx, options.found(ctx), _lun(disk))
     return Answer(found, page=checksum_page)
 
 
-def compare(
-    version_a: str, version_b: str, /, *, options: DefinitionOptions, run: Injected
-) -> Answer:
-    """Say what two versions of a definition share and how many bytes each has alone.
-
-    For example:
-
-        imgrepl image-version compare 1.0.0 1.1.0 -r golden -i debian
-
-    Exit codes: 0 compared, whether they differ or not; 3 no such version.
-    """
-    from imgrepl.actions import versions
-
-    first, second = (
-        options.definition_id.version(VersionName.parse(text)) for text in (version_a, version_b)
-    )
-    with run.open() as ctx:
-        return Answer(versions.compare(ctx, first, second))
-
-
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class DownloadOptions(VersionOrLatestOptions):
+class DownloadOptions(BucketOptions, VersionOrLatestOptions):
     """What `image-version download` takes."""
 
     region: Annotated[
@@ -120,19 +106,24 @@ def download(*, options: DownloadOptions, run: Injected) -> Answer:
         imgrepl image-version download -r golden -i debian -e latest \
             --format qcow2 --file debian.qcow2
 
+    With home region and index gone, from what any region's bucket holds:
+
+        imgrepl image-version download -r golden -i debian -e latest --file debian.raw \
+            --from-bucket s3://images-west --endpoint https://west.example:8333
+
     Exit codes: 0 done; 3 no such version, disk or replica; 4 the file exists; 6 stored bytes are
     damaged in every replica that was tried; 7 no region that has it answers; 130 interrupted.
     """
     from imgrepl.actions import downloads
 
-    with run.open() as ctx:
+    with options.opened(run) as ctx:
         done = downloads.download(ctx, options.request())
     return Answer(done, page=download_page)
 
 
 def verify(
     *,
-    options: VersionOrLatestOptions,
+    options: LookingOptions,
     region: RegionText = None,
     deep: Annotated[
         bool, option("--deep", text="Read and check every byte of every pack.")
@@ -150,7 +141,7 @@ def verify(
     """
     from imgrepl.actions import verifying
 
-    with run.open() as ctx:
+    with options.opened(run) as ctx:
         report = plain(verifying.verify(ctx, options.found(ctx, region), region, deep))
     return Answer(report, error=damage(report["replicas"]), page=health_page)
 

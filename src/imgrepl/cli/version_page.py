@@ -36,7 +36,7 @@ _TRANSFER_COLUMNS = (
 )
 
 
-versions_page = list_page(
+_LISTED = (
     Column("Version", "name"),
     Column("State", "provisioningState"),
     Column("Replication", "replicationStatus.aggregatedState", spare=1),
@@ -44,6 +44,12 @@ versions_page = list_page(
     Column("Excluded", "publishingProfile.excludeFromLatest", spare=4),
     Column("Published", "publishingProfile.publishedDate", spare=2),
     Column("End of life", "publishingProfile.endOfLifeDate", spare=3),
+)
+versions_page = list_page(*_LISTED)
+all_versions_page = list_page(
+    Column("Gallery", "imgrepl.gallery"),
+    Column("Definition", "imgrepl.imageDefinition"),
+    *_LISTED,
 )
 
 

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
-from imgrepl.cli.options import DefinitionOptions, VersionOrLatestOptions, choice, option
+from imgrepl.cli.bucket_options import BucketOptions
+from imgrepl.cli.list_options import VersionListOptions
+from imgrepl.cli.options import VersionOrLatestOptions, choice, option
 from imgrepl.cli.run import Injected
 from imgrepl.cli.verdicts import verdict_of
 from imgrepl.cli.version_options import CreateOptions, UpdateOptions
-from imgrepl.cli.version_page import version_page, versions_page
+from imgrepl.cli.version_page import all_versions_page, version_page, versions_page
 from imgrepl.errors import UsageError
 from imgrepl.model.gallery import VersionId, VersionName
 
 if TYPE_CHECKING:
     from imgrepl.actions.context import Context
 
+PARENT_COLUMNS = {"Gallery": "imgrepl.gallery", "Definition": "imgrepl.imageDefinition"}
 COLUMNS = {
     "Version": "name",
     "State": "provisioningState",
@@ -69,26 +72,35 @@ def _name(ctx: "Context", options: CreateOptions) -> VersionId:
     return definition.version(versions.next_name(ctx, definition, options.auto_version))
 
 
-def list_versions(*, options: DefinitionOptions, run: Injected) -> Answer:
-    """List the versions of a definition, newest first.
+def list_versions(
+    *,
+    options: VersionListOptions = VersionListOptions(),  # noqa: B008 - frozen
+    run: Injected,
+) -> Answer:
+    """List versions, newest first: of one definition, or across all galleries.
 
     For example:
 
         imgrepl image-version list -r golden -i debian -o table
+        imgrepl image-version list --all --tag build=7 --region westeurope \
+            --published-after 2026-06-01 --query "[].id" -o tsv
 
     Exit codes: 0 done; 3 no such gallery or definition.
     """
-    from imgrepl.actions import versions
+    from imgrepl.actions import listing
     from imgrepl.azure import shapes
 
-    with run.open() as ctx:
-        views = versions.list_of(ctx, options.definition_id)
-    return Answer([shapes.version(view) for view in views], COLUMNS, page=versions_page)
+    with options.opened(run) as ctx:
+        views = listing.versions(ctx, options.within, options.conditions)
+    one = options.gallery is not None and options.definition is not None
+    columns = COLUMNS if one else PARENT_COLUMNS | COLUMNS
+    page = versions_page if one else all_versions_page
+    return Answer([shapes.version(view) for view in views], columns, page=page)
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class ShowOptions(VersionOrLatestOptions):
+class ShowOptions(BucketOptions, VersionOrLatestOptions):
     """What `image-version show` takes."""
 
     region: Annotated[
@@ -116,7 +128,7 @@ def show(*, options: ShowOptions, run: Injected) -> Answer:
     from imgrepl.actions import versions
     from imgrepl.azure import shapes
 
-    with run.open() as ctx:
+    with options.opened(run) as ctx:
         view = versions.show(
             ctx,
             options.definition_id,

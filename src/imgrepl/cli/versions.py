@@ -1,9 +1,11 @@
-"""`imgrepl image-version`: what can be done to a version, gathered from four files."""
+"""`imgrepl image-version`: what can be done to a version, gathered from several files."""
 
 from collections.abc import Callable
 
 from imgrepl.cli import (
+    version_compare,
     version_content,
+    version_copy,
     version_lifecycle,
     version_publishing,
     version_replication,
@@ -15,6 +17,7 @@ app = noun("image-version")
 
 _COMMANDS: dict[str, Callable[..., Answer | None]] = {
     "create": version_publishing.create,
+    "copy": version_copy.copy,
     "list": version_publishing.list_versions,
     "show": version_publishing.show,
     "update": version_publishing.update,
@@ -27,7 +30,7 @@ _COMMANDS: dict[str, Callable[..., Answer | None]] = {
     "status": version_replication.status,
     "retry": version_replication.retry,
     "checksum": version_content.checksum,
-    "compare": version_content.compare,
+    "compare": version_compare.compare,
     "download": version_content.download,
     "verify": version_content.verify,
     "repair": version_content.repair,
