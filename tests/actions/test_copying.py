@@ -26,7 +26,7 @@ from imgrepl.model.gallery import GalleryId, SafetyProfile, VersionId, VersionNa
 from imgrepl.model.ids import PackId
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import Endpoint
-from imgrepl.testing.faulty import Crashed, Fault, FaultKind, flipped
+from imgrepl.testing.faulty import Crashed, Fault, FaultKind, damaged, flipped
 
 TARGET = GalleryId(gallery="silver").definition("debian-copy")
 ENDS = datetime(2031, 1, 2, tzinfo=UTC)
@@ -280,17 +280,15 @@ def test_a_damaged_pack_at_the_source_is_read_from_another_region(
 ) -> None:
     world.publish()
     for key in world.keys("packs/"):
-        store = world.store("eastus").inner
-        store.damage(key, flipped(store.get(key), 5000))
+        damaged(world.store("eastus"), key, lambda content: flipped(content, 5000))
     copied = copy(target, world)
     assert content_of(target, copied.version.id) == world.disk().read_bytes()
 
 
 def test_a_source_that_is_damaged_everywhere_is_no_copy(world: World, target: World) -> None:
     world.publish(regions=["eastus"])
-    store = world.store("eastus").inner
     key = world.keys("packs/")[0]
-    store.damage(key, flipped(store.get(key), 5000))
+    damaged(world.store("eastus"), key, lambda content: flipped(content, 5000))
     with pytest.raises(Corrupt):
         copy(target, world)
     with target.index.read() as tx:

@@ -20,6 +20,7 @@ from imgrepl.model.gallery import VersionName
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import Endpoint, Place, PlaceRole
 from imgrepl.model.replica import ReplicaState
+from imgrepl.testing.faulty import damaged, flipped
 
 
 @contextmanager
@@ -88,8 +89,7 @@ def test_latest_is_what_it_is_in_that_region(world: World) -> None:
 def test_damage_is_found_without_an_index(world: World) -> None:
     world.publish()
     key = world.keys("packs/", "westeurope")[0]
-    store = world.store("westeurope").inner
-    store.damage(key, store.get(key)[:-1] + b"?")
+    damaged(world.store("westeurope"), key, lambda content: flipped(content, 5000))
     with looking(world, "westeurope") as ctx:
         report = verifying.verify(ctx, world.id("1.0.0"), deep=True)
         assert [one["state"] for one in report["replicas"]] == ["damaged"]

@@ -80,7 +80,7 @@ def test_where_to_look(world: World) -> None:
     assert found(world, group="other") == []
     assert len(found(world, definition="DEBIAN")) == 4
     assert len(found(world, gallery="golden")) == 3
-    one = {"subscription": "default", "group": "default", "gallery": "golden"}
+    one: dict[str, Any] = {"subscription": "default", "group": "default", "gallery": "golden"}
     assert len(found(world, **one, definition="debian")) == 3
     assert found(world, Filter(tags={"build": "8"}), **one, definition="debian") == [
         "golden/debian/1.0.10"

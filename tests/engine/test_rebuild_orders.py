@@ -37,7 +37,8 @@ def test_what_was_deleted_stays_deleted(
     away: World, tmp_path: Path, order: tuple[str, ...]
 ) -> None:
     """Each index takes over the store of the one before: what lies in the buckets stays."""
-    for number, steps in enumerate(([order], [(name,) for name in order])):
+    plans: list[list[tuple[str, ...]]] = [[order], [(name,) for name in order]]
+    for number, steps in enumerate(plans):
         with open_world(tmp_path / str(number), buckets=away.buckets) as new:
             for names in steps:
                 index.rebuild(new.ctx, names)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from imgrepl.actions import allowing, copy_parents, copying, mirroring
+from imgrepl.actions import allowing, copy_parents, copying, mirroring, versions
 from imgrepl.actions.context import Context
 from imgrepl.actions.copying import CopyVersion
 from imgrepl.actions.version_requests import TargetRequest, VersionView
@@ -236,7 +236,7 @@ def _carry(target: Context, content: _Content, how: _How, bucket: PeerBucket) ->
     changed: list[str] = []
     if not how.dry_run:
         changed += _make_parents(target, content, how)
-    carried = []
+    carried: list[Carried] = []
     for version in content.versions:
         number = len(carried) + 1
         text = f"{number} of {len(content.versions)}: {version.id}"
@@ -268,8 +268,10 @@ def _carry_one(target: Context, version: ImageVersion, how: _How, changed: list[
     with target.index.read() as tx:
         before = rows.find(tx, request.id)
     was_there = before is not None and before.committed
-    if was_there and not how.dry_run and before.content_ids == version.content_ids:
-        changed += mirroring.version(target, version, request.id)
+    if before is not None and was_there and before.content_ids == version.content_ids:
+        if how.dry_run:
+            return Carried(view=versions.view(target, before.id), was_there=True)
+        changed += mirroring.version(target, version, before.id)
     view = copying.copy(target, request, dry_run=how.dry_run)
     return Carried(view=view, was_there=was_there)
 
