@@ -93,7 +93,6 @@ LOOKS_AT_THE_INDEX = [
     ["image-version", "show", *VERSION[:-1], "latest"],
     ["image-version", "status", *VERSION],
     ["image-version", "wait", *VERSION],
-    ["image-version", "compare", "1.0.0", "1.0.0", "-r", "g", "-i", "d"],
     ["operation", "list"],
     ["usage"],
 ]

@@ -26,7 +26,7 @@ def test_collect_after_the_last_version_leaves_records_and_headers_only(two: Wor
     collect(two)
     for region in REGIONS:
         left = {key.partition("/")[0] for key in two.keys(region=region)}
-        assert left == {"owner.json", "records", "store.json"}
+        assert left == {"owner.json", "records", "region.json", "store.json"}
 
 
 def test_collect_says_what_it_freed_and_what_it_kept(two: World) -> None:

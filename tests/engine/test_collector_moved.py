@@ -37,7 +37,7 @@ def test_with_the_version_all_that_led_to_its_frames_goes(world: World) -> None:
     (late,) = [place for place in report.places if place.region == LATE]
     assert late.deleted_moved > 0
     left = {key.partition("/")[0] for key in world.keys(region=LATE)}
-    assert left == {"owner.json", "records", "store.json"}
+    assert left == {"owner.json", "records", "region.json", "store.json"}
     assert collect(world).deleted_packs == 0
 
 
@@ -101,4 +101,4 @@ def test_a_collector_killed_at_any_deletion_of_these_goes_on(world: World, tmp_p
                     twin.restart()
                 assert collect(twin).error is None
                 left = {key.partition("/")[0] for key in twin.keys(region=LATE)}
-                assert left == {"owner.json", "records", "store.json"}
+                assert left == {"owner.json", "records", "region.json", "store.json"}

@@ -179,7 +179,7 @@ def test_once_the_last_version_is_deleted_nothing_is_left(world: World, disk: by
     collecting.collect(world.ctx, dry_run=False)
     for region in (HOME, AWAY):
         left = {key.partition("/")[0] for key in world.keys(region=region)}
-        assert left == {"owner.json", "records", "store.json"}
+        assert left == {"owner.json", "records", "region.json", "store.json"}
     assert disk
 
 

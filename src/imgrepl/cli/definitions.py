@@ -81,7 +81,6 @@ def list_definitions(
 
     For example:
 
-        imgrepl image-definition list -r golden -o table
         imgrepl image-definition list --subscription prod --tag team=images
 
     Exit codes: 0 done; 3 no such gallery.

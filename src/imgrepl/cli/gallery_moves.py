@@ -44,9 +44,8 @@ def export(*, options: ExportOptions, run: Injected) -> Answer:
 
     For example:
 
-        imgrepl gallery export -r golden --to /mnt/disk/golden
-        imgrepl gallery export -r golden --to s3://archive/golden --endpoint https://s3.example \
-            --profile archive --dry-run
+        imgrepl gallery export -r golden --to s3://archive/golden \
+            --endpoint https://s3.example --profile archive
 
     Exit codes: 0 done; 3 no such gallery; 4 a number has other content there, or the place is no
     export; 6 a version is damaged everywhere; 7 an endpoint stayed away; 9 credentials were
@@ -129,8 +128,8 @@ def bring_in(*, options: ImportOptions, run: Injected) -> Answer:
 
     For example:
 
-        imgrepl gallery import --from /mnt/disk/golden --target-regions eastus=2 westeurope=1
-        imgrepl gallery import --from s3://archive/golden --endpoint https://s3.example --as bronze
+        imgrepl gallery import --from /mnt/disk/golden --as bronze \
+            --target-regions eastus=2 westeurope=1
 
     Exit codes: 0 done; 3 no export there, or no such gallery or region; 4 a gallery, definition or
     version is here with other content or fields; 5 a rule; 6 a version is damaged there; 7 an

@@ -73,8 +73,7 @@ def compare(
 
     For example:
 
-        imgrepl image-version compare 1.0.0 1.1.0 -r golden -i debian
-        imgrepl image-version compare golden/debian/1.0.0 silver/debian/latest -o table
+        imgrepl image-version compare golden/debian/1.0.0 silver/debian/latest
 
     Exit codes: 0 compared, whether they differ or not; 3 no such version; 4 one is still being
     published.

@@ -101,15 +101,12 @@ class DownloadOptions(BucketOptions, VersionOrLatestOptions):
 def download(*, options: DownloadOptions, run: Injected) -> Answer:
     r"""Write a disk of a version to a file. Every chunk is verified; holes stay holes.
 
+    With --from-bucket any region's bucket serves, while index and home region are gone.
+
     For example:
 
         imgrepl image-version download -r golden -i debian -e latest \
             --format qcow2 --file debian.qcow2
-
-    With home region and index gone, from what any region's bucket holds:
-
-        imgrepl image-version download -r golden -i debian -e latest --file debian.raw \
-            --from-bucket s3://images-west --endpoint https://west.example:8333
 
     Exit codes: 0 done; 3 no such version, disk or replica; 4 the file exists; 6 stored bytes are
     damaged in every replica that was tried; 7 no region that has it answers; 130 interrupted.

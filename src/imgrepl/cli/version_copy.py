@@ -140,12 +140,8 @@ def copy(
 
     For example:
 
-        imgrepl image-version copy golden/debian/1.0.0 silver/debian/1.0.0 --create-parents
-
-    From another index, or from a bucket whose index is out of reach:
-
-        imgrepl image-version copy golden/debian/latest golden/debian/1.0.0 \
-            --from-index sqlite:////srv/other/index.sqlite3 --target-regions eastus=2 --dry-run
+        imgrepl image-version copy golden/debian/latest golden/debian/1.0.0 --create-parents \
+            --from-index sqlite:////srv/other/index.sqlite3 --target-regions eastus=2
 
     Exit codes: 0 done; 3 no such version, gallery, region or index; 4 the target has other content
     or fields, or the source was replaced; 5 a rule; 6 the source is damaged everywhere; 7 an

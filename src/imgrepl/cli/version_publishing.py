@@ -81,7 +81,6 @@ def list_versions(
 
     For example:
 
-        imgrepl image-version list -r golden -i debian -o table
         imgrepl image-version list --all --tag build=7 --region westeurope \
             --published-after 2026-06-01 --query "[].id" -o tsv
 

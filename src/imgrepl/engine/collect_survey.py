@@ -15,7 +15,7 @@ from imgrepl.model.region import Place
 from imgrepl.store.protocols import ObjectInfo
 
 _PAGE = 1_000
-_OF_EVERY_PLACE = (keys.STORE_KEY, keys.OWNER_KEY)
+_OF_EVERY_PLACE = (keys.STORE_KEY, keys.OWNER_KEY, keys.REGION_KEY)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,8 @@ def open_store(engine: Engine, region: str, *, rehearse: bool) -> None:
     try:
         places.read_header(store)
     except NotFound as error:
-        if error.code == "BucketMissing":
-            raise
+        if error.code == "BucketMissing" and not place.endpoint.url.startswith("file:"):
+            raise  # a directory is made when it is first written to, a bucket is not
         if not rehearse:
             places.mark_portable(store, region)
         return
