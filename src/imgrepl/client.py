@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrepl.actions import (
+    copying,
     creating,
     downloads,
     following,
@@ -19,6 +20,7 @@ from imgrepl.actions import (
     versions,
 )
 from imgrepl.actions.context import Context
+from imgrepl.actions.copying import CopyVersion
 from imgrepl.actions.downloads import DownloadRequest
 from imgrepl.actions.version_requests import (
     CreateVersion,
@@ -30,6 +32,7 @@ from imgrepl.assembly.app import open_app
 from imgrepl.gallery import versions as version_rows
 from imgrepl.model.events import EventSink, silent
 from imgrepl.model.gallery import Gallery, VersionId, VersionName
+from imgrepl.model.peer import PeerIndex
 from imgrepl.model.references import parse_version_reference
 from imgrepl.model.region import Endpoint, Region, normal_region_name
 from imgrepl.model.waiting import WaitFor
@@ -170,6 +173,29 @@ class Client:
     def repair(self, version: str) -> dict[str, Any]:
         """Mends what is damaged or missing from wherever it is whole."""
         return verifying.repair(self._ctx, self._id(version))
+
+    def copy(
+        self,
+        source: str,
+        target: str,
+        *,
+        from_index: str | None = None,
+        **changes: Any,  # noqa: ANN401 - the other fields of CopyVersion
+    ) -> VersionView:
+        """Copies a version to another name, with all that belongs to it, unless `changes` say else.
+
+        `from_index` is the URL of the gallery index that has the source. Gallery and definition are
+        made as the source has them. The same call again goes on where an earlier one stood.
+        """
+        definition, name = parse_version_reference(source)
+        request = CopyVersion(
+            source=definition,
+            name=name,
+            id=self._id(target),
+            peer=None if from_index is None else PeerIndex(url=from_index),
+            **{"create_parents": True, **changes},
+        )
+        return copying.copy(self._ctx, request)
 
     def promote(self, version: str, *, regions: Iterable[str] = ()) -> VersionView:
         """Lets a staged version become the latest: everywhere, or in these regions."""

@@ -11,7 +11,7 @@ import pytest
 
 from actions.peer_worlds import acquaint, peer_of, region_at
 from engine.collecting_kit import PATCHED, patched
-from engine.world import MEBIBYTE, World, open_world
+from engine.world import MEBIBYTE, REGIONS, World, open_world
 from imgrepl.actions import copying, definitions, downloads, galleries, verifying, versions
 from imgrepl.actions.copying import CopyVersion
 from imgrepl.actions.downloads import DownloadRequest
@@ -54,6 +54,11 @@ def copy(
     return copying.copy(into.ctx, replace(request, **fields), dry_run=dry_run)
 
 
+def publish(world: World, name: str = "1.0.0", **fields: Any) -> VersionView:
+    """Publishes the world's disk; where a test asks for no more, in one region."""
+    return world.publish(name, **{"regions": ["eastus"], **fields})
+
+
 def content_of(world: World, version: VersionId, region: str | None = None) -> bytes:
     file = world.folder / "copied.raw"
     request = DownloadRequest(
@@ -64,7 +69,7 @@ def content_of(world: World, version: VersionId, region: str | None = None) -> b
 
 
 def test_a_copy_in_one_index_sends_nothing_and_is_the_same_content(world: World) -> None:
-    published = world.publish(tags={"build": "7"}, end_of_life_date=ENDS)
+    published = publish(world, regions=REGIONS, tags={"build": "7"}, end_of_life_date=ENDS)
     before = {region: world.pack_ids(region) for region in ("eastus", "westeurope")}
     copied = copy(world, world)
     assert copied.transfer is not None
@@ -80,7 +85,7 @@ def test_a_copy_in_one_index_sends_nothing_and_is_the_same_content(world: World)
 def test_the_copy_outlives_its_source(world: World) -> None:
     from engine.collecting_kit import collect
 
-    world.publish()
+    publish(world)
     copied = copy(world, world)
     world.delete()
     collect(world)
@@ -89,7 +94,8 @@ def test_the_copy_outlives_its_source(world: World) -> None:
 
 def test_all_fields_and_data_disks_come_along_between_indexes(world: World, target: World) -> None:
     data = world.disk("data")
-    world.publish(
+    publish(
+        world,
         data_disks={3: str(data)},
         tags={"build": "7", "empty": ""},
         end_of_life_date=ENDS,
@@ -113,7 +119,7 @@ def test_all_fields_and_data_disks_come_along_between_indexes(world: World, targ
 
 
 def test_the_parents_of_a_copy_are_made_as_the_source_has_them(world: World, target: World) -> None:
-    world.publish()
+    publish(world)
     changed = definitions.DefinitionChanges(description="Debian 13", tags={"os": "linux"})
     definitions.update(world.ctx, world.definition, changed)
     copy(target, world)
@@ -129,8 +135,8 @@ def test_the_parents_of_a_copy_are_made_as_the_source_has_them(world: World, tar
 
 
 def test_packs_that_are_there_are_not_sent_again(world: World, target: World) -> None:
-    world.publish("1.0.0")
-    world.publish("1.0.1", **PATCHED)
+    publish(world, "1.0.0")
+    publish(world, "1.0.1", **PATCHED)
     first = copy(target, world, "1.0.0")
     second = copy(target, world, "1.0.1", id=TARGET.version(VersionName.parse("2.0.1")))
     assert first.transfer is not None
@@ -154,7 +160,7 @@ def _packs_of(world: World, name: str) -> set[PackId]:
 
 
 def test_the_same_copy_again_sends_nothing(world: World, target: World) -> None:
-    world.publish()
+    publish(world)
     first = copy(target, world)
     again = copy(target, world)
     assert again.version == first.version
@@ -163,8 +169,8 @@ def test_the_same_copy_again_sends_nothing(world: World, target: World) -> None:
 
 def test_what_was_published_apart_on_both_sides_is_not_sent(world: World, target: World) -> None:
     """The second version's packs differ between the stores; their chunks do not."""
-    world.publish("1.0.0")
-    world.publish("1.0.1", **PATCHED)
+    publish(world, "1.0.0")
+    publish(world, "1.0.1", **PATCHED)
     target._disks.update(world._disks)
     target.publish("9.0.0", **PATCHED, regions=["northeurope"])
     before = target.pack_ids("northeurope")
@@ -178,7 +184,7 @@ def test_of_a_pack_that_is_mostly_there_only_new_frames_come(world: World, targe
     """Both stores have most of a disk, in other packs; what is new is less than half of a pack."""
     small = _disk(world.folder / "small.raw", {1: "base", 2: "one"}, last=200_000)
     _disk(world.folder / "base.raw", {1: "base"}, last=MEBIBYTE)
-    world.publish("1.0.0", os_disk=str(small), regions=["eastus"])
+    publish(world, "1.0.0", os_disk=str(small), regions=["eastus"])
     target.publish("9.0.0", os_disk=str(world.folder / "base.raw"), regions=["northeurope"])
     before = target.pack_ids("northeurope")
     copied = copy(target, world, "1.0.0")
@@ -201,7 +207,7 @@ def _disk(path: Path, parts: dict[int, str], *, last: int) -> Path:
 
 
 def test_one_server_copies_by_itself_and_is_sent_no_packs(world: World, tmp_path: Path) -> None:
-    world.publish(regions=["eastus"])
+    publish(world, regions=["eastus"])
     with open_world(tmp_path / "same", buckets=world.buckets, region_names=()) as target:
         with target.index.begin() as tx:
             regions.add(tx, region_at("eastus", "others", "eastus"))
@@ -215,8 +221,8 @@ def test_one_server_copies_by_itself_and_is_sent_no_packs(world: World, tmp_path
 
 
 def test_a_store_that_cuts_otherwise_gets_the_disk_cut_anew(world: World, tmp_path: Path) -> None:
-    world.publish("1.0.0")
-    world.publish("1.0.1", **PATCHED, sha256=True)
+    publish(world, "1.0.0")
+    publish(world, "1.0.1", **PATCHED, sha256=True)
     with open_world(tmp_path / "other", buckets=world.buckets, region_names=("moon",)) as target:
         _recut(target)
         acquaint(target, world)
@@ -239,7 +245,7 @@ def _recut(world: World) -> None:
 
 
 def test_a_copy_from_a_bucket_needs_no_index(world: World, target: World) -> None:
-    world.publish()
+    publish(world, regions=REGIONS)
     region = Endpoint(url="s3://westeurope", endpoint_url="http://westeurope.example")
     bucket = PeerBucket(standard=(region,), region="westeurope")
     for other in ("eastus", "southeastasia"):
@@ -255,7 +261,7 @@ def test_a_copy_from_a_bucket_needs_no_index(world: World, target: World) -> Non
 def test_a_copy_goes_on_after_a_crash_and_sends_nothing_twice(
     world: World, target: World, after: int
 ) -> None:
-    world.publish()
+    publish(world)
     target.store("northeurope").faults.append(Fault(FaultKind.CRASH_AFTER, verb="put", skip=after))
     try:
         copy(target, world)
@@ -267,7 +273,7 @@ def test_a_copy_goes_on_after_a_crash_and_sends_nothing_twice(
 
 
 def test_ctrl_c_leaves_a_copy_that_goes_on(world: World, target: World) -> None:
-    world.publish()
+    publish(world)
     target.stop.set()
     with pytest.raises(Interrupted):
         copy(target, world)
@@ -278,7 +284,7 @@ def test_ctrl_c_leaves_a_copy_that_goes_on(world: World, target: World) -> None:
 def test_a_damaged_pack_at_the_source_is_read_from_another_region(
     world: World, target: World
 ) -> None:
-    world.publish()
+    publish(world, regions=["eastus", "westeurope"])
     for key in world.keys("packs/"):
         damaged(world.store("eastus"), key, lambda content: flipped(content, 5000))
     copied = copy(target, world)
@@ -286,7 +292,7 @@ def test_a_damaged_pack_at_the_source_is_read_from_another_region(
 
 
 def test_a_source_that_is_damaged_everywhere_is_no_copy(world: World, target: World) -> None:
-    world.publish(regions=["eastus"])
+    publish(world, regions=["eastus"])
     key = world.keys("packs/")[0]
     damaged(world.store("eastus"), key, lambda content: flipped(content, 5000))
     with pytest.raises(Corrupt):
@@ -298,7 +304,7 @@ def test_a_source_that_is_damaged_everywhere_is_no_copy(world: World, target: Wo
 def test_a_dry_run_tells_what_would_be_sent_and_changes_nothing(
     world: World, target: World
 ) -> None:
-    world.publish()
+    publish(world)
     planned = copy(target, world, dry_run=True)
     assert planned.planned
     assert planned.transfer is not None
@@ -315,7 +321,7 @@ def test_a_dry_run_tells_what_would_be_sent_and_changes_nothing(
 def test_a_copy_stands_where_the_source_does_as_far_as_the_regions_are_known(
     world: World, tmp_path: Path
 ) -> None:
-    world.publish()
+    publish(world, regions=REGIONS)
     with open_world(tmp_path / "t", buckets=world.buckets, region_names=()) as target:
         with target.index.begin() as tx:
             regions.add(tx, region_at("westeurope", "we-copy", "copies"))
@@ -334,8 +340,8 @@ def test_a_copy_stands_where_the_source_does_as_far_as_the_regions_are_known(
 
 
 def test_another_source_under_the_same_number_is_refused(world: World, target: World) -> None:
-    world.publish("1.0.0")
-    world.publish("1.0.1", disk="other")
+    publish(world, "1.0.0")
+    publish(world, "1.0.1", disk="other")
     copy(target, world, "1.0.0")
     with pytest.raises(Conflict) as refused:
         copy(target, world, "1.0.1")
@@ -343,14 +349,14 @@ def test_another_source_under_the_same_number_is_refused(world: World, target: W
 
 
 def test_a_version_is_not_copied_to_itself(world: World) -> None:
-    world.publish()
+    publish(world)
     with pytest.raises(Invalid) as refused:
         copy(world, world, id=world.id("1.0.0"))
     assert refused.value.code == "InvalidVersionReference"
 
 
 def test_missing_parents_are_refused_with_the_way_out(world: World, target: World) -> None:
-    world.publish()
+    publish(world)
     with pytest.raises(NotFound) as refused:
         copy(target, world, create_parents=False)
     assert "--create-parents" in str(refused.value.hint)
@@ -362,7 +368,7 @@ def test_an_operation_that_goes_on_elsewhere_refuses_a_source_that_was_replaced(
     from imgrepl.actions import publishing
     from imgrepl.model.waiting import WAIT_FOR_NOTHING
 
-    world.publish("1.0.0")
+    publish(world, "1.0.0")
     request = CopyVersion(
         source=world.definition,
         name="1.0.0",
@@ -372,7 +378,7 @@ def test_an_operation_that_goes_on_elsewhere_refuses_a_source_that_was_replaced(
     )
     copying.copy(target.ctx, request, wait=WAIT_FOR_NOTHING)
     world.delete("1.0.0")
-    world.publish("1.0.0", disk="other")
+    publish(world, "1.0.0", disk="other")
     with pytest.raises(Conflict) as refused:
         publishing.run(target.ctx, target.spawned[-1])
     assert refused.value.code == "SourceChanged"
@@ -384,7 +390,7 @@ def test_a_detached_worker_copies_with_what_the_operation_keeps(
     from imgrepl.actions import publishing
     from imgrepl.model.waiting import WAIT_FOR_NOTHING
 
-    world.publish("1.0.0")
+    publish(world, "1.0.0")
     request = CopyVersion(
         source=world.definition,
         name="latest",

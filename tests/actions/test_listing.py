@@ -1,11 +1,13 @@
 """Lists across galleries, groups and subscriptions, by conditions that all must hold."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.world import World
+from engine.world import World, open_world
 from imgrepl.actions import galleries, listing
 from imgrepl.errors import NotFound
 from imgrepl.model.filters import EVERYTHING, EVERYWHERE, Filter, Within
@@ -15,9 +17,15 @@ from imgrepl.model.replica import ReplicaState
 PROD = GalleryId(subscription="Prod", group="Images", gallery="Silver")
 
 
-@pytest.fixture
-def world(world: World) -> World:
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Three galleries in two subscriptions; four versions in two of them."""
+    with open_world(tmp_path_factory.mktemp("lists") / "world") as opened:
+        fill(opened)
+        yield opened
+
+
+def fill(world: World) -> None:
     world.publish("1.0.0", tags={"build": "7", "Tier": "gold"}, regions=["eastus"])
     world.clock.sleep(3600)
     world.publish("1.0.10", tags={"build": "8"}, regions=["eastus", "westeurope"])
@@ -26,7 +34,6 @@ def world(world: World) -> World:
     world.publish("1.0.0", id=other, tags={"build": "7"}, regions=["westeurope"])
     empty = GalleryId(subscription="prod", group="other", gallery="empty")
     galleries.create(world.ctx, empty, location="eastus", tags={"team": "a"})
-    return world
 
 
 def found(world: World, conditions: Filter = EVERYTHING, **within: Any) -> list[str]:
@@ -89,11 +96,12 @@ def test_where_to_look(world: World) -> None:
         found(world, **one, definition="nothing")
 
 
-def test_what_is_in_a_bin_is_not_listed(world: World) -> None:
-    changes = galleries.GalleryChanges(soft_delete_enabled=True)
-    galleries.update(world.ctx, world.definition.gallery, changes)
-    world.delete("1.0.9")
-    assert "golden/debian/1.0.9" not in found(world)
+def test_what_is_in_a_bin_is_not_listed(world: World, tmp_path: Path) -> None:
+    with world.twin(tmp_path / "twin") as twin:
+        changes = galleries.GalleryChanges(soft_delete_enabled=True)
+        galleries.update(twin.ctx, twin.definition.gallery, changes)
+        twin.delete("1.0.9")
+        assert "golden/debian/1.0.9" not in found(twin)
 
 
 def test_galleries_and_definitions(world: World) -> None:

@@ -44,14 +44,22 @@ def reborn(world: World, folder: Path, names: tuple[str, ...]) -> Iterator[World
         yield opened
 
 
-@pytest.fixture
-def lived(world: World) -> World:
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two versions and one that was deleted while it stood at home alone."""
-    world.publish("1.0.0")
-    world.publish("1.0.1", **PATCHED)
-    world.publish("0.9.0", disk="old", regions=[HOME, "southeastasia"])
-    world.delete("0.9.0")
-    return world
+    with open_world(tmp_path_factory.mktemp("history") / "world") as world:
+        world.publish("1.0.0")
+        world.publish("1.0.1", **PATCHED)
+        world.publish("0.9.0", disk="old", regions=[HOME, "southeastasia"])
+        world.delete("0.9.0")
+        yield world
+
+
+@pytest.fixture
+def lived(history: World, tmp_path: Path) -> Iterator[World]:
+    """The same again, for one test alone."""
+    with history.twin(tmp_path / "lived") as twin:
+        yield twin
 
 
 def test_the_home_moves_with_all_that_is_in_it(lived: World) -> None:

@@ -29,22 +29,31 @@ BUCKET = PeerBucket(standard=(OUT,))
 SILVER = GalleryId(gallery="silver")
 
 
-@pytest.fixture
-def source(world: World) -> World:
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two versions, the second with a data disk, and fields of all kinds."""
-    acquaint(world)
-    world.publish("1.0.0", tags={"build": "1"})
-    world.publish(
-        "1.0.1",
-        **PATCHED,
-        data_disks={2: str(world.disk("data"))},
-        end_of_life_date=datetime(2031, 1, 1, tzinfo=UTC),
-    )
-    galleries.update(
-        world.ctx, world.definition.gallery, GalleryChanges(description="Golden", tags={"a": "b"})
-    )
-    definitions.update(world.ctx, world.definition, DefinitionChanges(description="Debian"))
-    return world
+    with open_world(tmp_path_factory.mktemp("published") / "world") as world:
+        where = ["eastus", "westeurope"]
+        world.publish("1.0.0", tags={"build": "1"}, regions=where)
+        world.publish(
+            "1.0.1",
+            **PATCHED,
+            regions=where,
+            data_disks={2: str(world.disk("data"))},
+            end_of_life_date=datetime(2031, 1, 1, tzinfo=UTC),
+        )
+        changes = GalleryChanges(description="Golden", tags={"a": "b"})
+        galleries.update(world.ctx, world.definition.gallery, changes)
+        definitions.update(world.ctx, world.definition, DefinitionChanges(description="Debian"))
+        yield world
+
+
+@pytest.fixture
+def source(published: World, tmp_path: Path) -> Iterator[World]:
+    """The same again, for one test alone."""
+    with published.twin(tmp_path / "source") as twin:
+        acquaint(twin)
+        yield twin
 
 
 @pytest.fixture
@@ -116,7 +125,7 @@ def test_a_second_export_sends_only_what_is_new(source: World) -> None:
     assert sent(nothing) == 0
     assert all(one.was_there for one in nothing.versions)
     assert {key for key in archived(source) - before if key.startswith(("packs", "manif"))} == set()
-    source.publish("1.0.2", disk="third", like="debian")
+    source.publish("1.0.2", disk="third", like="debian", regions=["eastus"])
     again = export(source)
     new = [one for one in again.versions if not one.was_there]
     assert [str(one.view.version.id.version) for one in new] == ["1.0.2"]
@@ -149,7 +158,7 @@ def test_what_is_gone_at_the_source_stays_in_the_export_and_is_named(source: Wor
 def test_a_number_with_other_content_is_refused(source: World) -> None:
     export(source)
     source.delete("1.0.0")
-    source.publish("1.0.0", disk="other")
+    source.publish("1.0.0", disk="other", regions=["eastus"])
     with pytest.raises(Conflict) as refused:
         export(source)
     assert refused.value.code == "VersionExists"
