@@ -36,4 +36,4 @@ def open_store(engine: Engine, region: str, *, rehearse: bool) -> None:
     if rehearse:
         rebuilder.load(engine, [region])
     else:
-        rebuilder.rebuild(engine, [region])
+        rebuilder.go_on(engine, region)

@@ -70,7 +70,7 @@ def rebuild(engine: Engine, region_names: Sequence[str]) -> RebuildReport:
     (`RegionNotFound`, `StoreMissing`), `Conflict` (`IndexNotEmpty`, `BucketOfAnotherStore`,
     `NotOwner`), and what the stores raise where no region answers.
     """
-    return _rebuild(engine, region_names, owning=True)
+    return _rebuild(engine, region_names, owning=True, doubting=True)
 
 
 def load(engine: Engine, region_names: Sequence[str]) -> RebuildReport:
@@ -78,10 +78,17 @@ def load(engine: Engine, region_names: Sequence[str]) -> RebuildReport:
 
     The index takes the identity of the one that owns them. Raises as `rebuild`.
     """
-    return _rebuild(engine, region_names, owning=False)
+    return _rebuild(engine, region_names, owning=False, doubting=False)
 
 
-def _rebuild(engine: Engine, region_names: Sequence[str], *, owning: bool) -> RebuildReport:
+def go_on(engine: Engine, region_name: str) -> RebuildReport:
+    """As `rebuild`, for a region from which nobody ever deletes: whatever lies there counts."""
+    return _rebuild(engine, [region_name], owning=True, doubting=False)
+
+
+def _rebuild(
+    engine: Engine, region_names: Sequence[str], *, owning: bool, doubting: bool
+) -> RebuildReport:
     work = [_named(engine, name) for name in dict.fromkeys(region_names)]
     _claim(engine, work, owning=owning)
     for one in work:
@@ -101,11 +108,13 @@ def _rebuild(engine: Engine, region_names: Sequence[str], *, owning: bool) -> Re
         rebuild_rows.note_records(engine, place_id, listing)
     manifests = _take_places(engine, work, written, owning=owning)
     lost = _read_manifests(engine, work, written, manifests)
-    rebuild_doubts.give_up_contents(engine)
+    if doubting:
+        rebuild_doubts.give_up_contents(engine)
     for one in work:
         _read_places(engine, one)
-        with one.attempt():
-            rebuild_doubts.settle(engine, one.places)
+        if doubting:
+            with one.attempt():
+                rebuild_doubts.settle(engine, one.places)
     named = [one.region.name for one in work]
     completed = sum(_complete(engine, version, named) for version in written.versions)
     identity = engine.index.identity
