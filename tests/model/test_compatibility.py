@@ -123,6 +123,15 @@ def test_features(feature: str, first: str | None, second: str | None, verdict: 
     assert bool(found.reason) == (verdict is not Verdict.SAME)
 
 
+def test_a_feature_that_begins_with_a_later_version_is_not_counted_yet() -> None:
+    later = {"SecurityType": VersionName(2, 0, 0)}
+    trusted = image(features={"SecurityType": "TrustedLaunch"}, features_start_at=later)
+    assert check("features.SecurityType", image(), trusted).verdict is Verdict.SAME
+    now = {"SecurityType": VersionName(1, 0, 0)}
+    trusted = image(features={"SecurityType": "TrustedLaunch"}, features_start_at=now)
+    assert check("features.SecurityType", image(), trusted).verdict is Verdict.BLOCKS
+
+
 @pytest.mark.parametrize(
     ("first", "second", "name", "verdict"),
     [

@@ -17,7 +17,14 @@ from imgrepl.model.gallery import (
     VersionId,
 )
 
-_DEFINITION_FIELDS = ("release_note_uri", "recommended_vcpus", "recommended_memory")
+_DEFINITION_FIELDS = (
+    "release_note_uri",
+    "recommended_vcpus",
+    "recommended_memory",
+    "features",
+    "features_start_at",
+    "allow_update_image",
+)
 
 
 def gallery(ctx: Context, source: Gallery, target: GalleryId) -> Iterator[str]:

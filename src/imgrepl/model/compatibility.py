@@ -57,7 +57,7 @@ def compare(first: Image, second: Image) -> list[Check]:
     """Every check of going on with `second` where machines run on `first`."""
     return [
         *_must_agree(first.definition, second.definition),
-        *_features(first.definition.features, second.definition.features),
+        *_features(_features_of(first), _features_of(second)),
         *_disks(first.version.disks, second.version.disks),
         _regions(first, second),
         _end_of_life(first.version, second.version),
@@ -107,6 +107,17 @@ def _must_agree(first: ImageDefinition, second: ImageDefinition) -> Iterator[Che
 def _plan_of(definition: ImageDefinition) -> str:
     plan = definition.purchase_plan
     return "none" if plan is None else "/".join(plan)
+
+
+def _features_of(image: Image) -> dict[str, str]:
+    """The features that this version has: some begin with a later one."""
+    starts = image.definition.features_start_at
+    number = image.version.id.version
+    return {
+        name: value
+        for name, value in image.definition.features.items()
+        if number >= starts.get(name, number)
+    }
 
 
 def _features(first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[Check]:
