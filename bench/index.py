@@ -1,18 +1,23 @@
 """The gallery index with 10,000 versions: `latest` in under 1 ms, a list in under 50 ms.
 
 Times calls inside one process that has the index open, as a server has, and whole commands beside
-them. All versions but 100 belong to one definition, those to another; each stands in two regions.
+them. First all versions but 100 belong to one definition, those to another, and each stands in two
+regions. Then they belong to 1,000 definitions in 100 galleries, and each stands in ten regions:
+that is as large as Azure's limits allow. There `usage` is timed as well, and whether a version is
+published as fast as into an empty index.
 
     python bench/index.py --versions 10000
 """
 
 import argparse
+import random
 import sys
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -20,13 +25,19 @@ from statistics import median
 from sqlalchemy import Connection
 
 from harness.bench import imgrepl
+from harness.broad_index import LONG, Size, packs_of_all
+from harness.broad_index import fill as fill_broad
 from harness.measuring import measure, median_of
 from harness.options import add_rounds, parser_of
 from harness.tables import Floor, Report, number, publish, table
+from imgrepl.actions import creating, usage
 from imgrepl.actions import versions as actions
 from imgrepl.actions.context import Context
-from imgrepl.assembly.app import open_app
+from imgrepl.actions.version_requests import CreateVersion
+from imgrepl.assembly.app import App, open_app
 from imgrepl.gallery import definitions, galleries, regions, replicas, versions
+from imgrepl.layout.frames import Codec
+from imgrepl.layout.pack import FrameEntry
 from imgrepl.model.events import silent
 from imgrepl.model.gallery import (
     DefinitionId,
@@ -41,13 +52,15 @@ from imgrepl.model.gallery import (
     VersionDisk,
     VersionName,
 )
-from imgrepl.model.ids import IncarnationId
+from imgrepl.model.ids import ChunkId, IncarnationId, PackId
 from imgrepl.model.region import Endpoint, Region, StorageAccountType
 from imgrepl.model.replica import Replica, ReplicaState
 from imgrepl.settings import load
 
 LATEST_MS_MAX = 1.0
 LIST_MS_MAX = 50.0
+USAGE_MS_MAX = 1_000.0
+PUBLISH_RATIO_MAX = 1.2
 GALLERY = GalleryId(gallery="golden")
 MANY, FEW = GALLERY.definition("many"), GALLERY.definition("few")
 FEW_VERSIONS = 100
@@ -56,6 +69,7 @@ _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _LRS = StorageAccountType.STANDARD_LRS
 _SECONDS_PER_WORK = 2.0
 _CALLS_MIN = 5
+_PUBLICATIONS = 30
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,8 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
         with open_app(load([], environment, None).settings, silent, threading.Event()) as app:
             with app.ctx.index.begin() as tx:
                 fill(tx, asked.versions)
-            _time_calls(report, app.ctx, asked.versions)
+            _time_calls(report, app.ctx)
         _time_commands(report, environment, asked.rounds)
+        _time_broad(report, Path(folder), Size(versions=asked.versions))
         file_bytes = (Path(folder) / "index.db").stat().st_size
         report.notes.append(f"{asked.versions:,} versions take {number(file_bytes / 1e6)} MB.")
     publish(report, asked.json)
@@ -133,20 +148,16 @@ def _incarnation() -> IncarnationId:
     return IncarnationId(uuid.uuid4().hex)
 
 
-def _time_calls(report: Report, ctx: Context, count: int) -> None:
-    def latest(region: str | None) -> None:
-        with ctx.index.read() as tx:
-            actions.resolve_name(tx, MANY, "latest", region)
-
+def _time_calls(report: Report, ctx: Context) -> None:
     works: dict[str, tuple[Callable[[], object], float]] = {
-        "latest, anywhere": (lambda: latest(None), LATEST_MS_MAX),
-        "latest, in a region": (lambda: latest("westeurope"), LATEST_MS_MAX),
+        "latest, anywhere": (lambda: _latest(ctx, MANY, None), LATEST_MS_MAX),
+        "latest, in a region": (lambda: _latest(ctx, MANY, "westeurope"), LATEST_MS_MAX),
         f"list {FEW_VERSIONS} versions": (lambda: actions.list_of(ctx, FEW), LIST_MS_MAX),
-        f"list {count - FEW_VERSIONS:,} versions": (
-            lambda: actions.list_of(ctx, MANY),
-            LIST_MS_MAX,
-        ),
     }
+    _report_calls(report, works)
+
+
+def _report_calls(report: Report, works: Mapping[str, tuple[Callable[[], object], float]]) -> None:
     rows = []
     for name, (work, limit) in works.items():
         seconds = _timed(work)
@@ -156,6 +167,95 @@ def _time_calls(report: Report, ctx: Context, count: int) -> None:
             Floor(name=name, value=median(seconds) * 1e3, limit=limit, at_least=False, unit=" ms")
         )
     report.tables.append(table(["call", "median ms", "slowest ms"], rows))
+
+
+def _time_broad(report: Report, folder: Path, size: Size) -> None:
+    """The same calls where there are many of everything, and those that look at all of it."""
+    empty, broad = folder / "empty", folder / "broad"
+    with _opened(empty) as app:
+        with app.ctx.index.begin() as tx:
+            fill_broad(tx, Size(0, 0, 0, size.regions), empty)
+        alone = _publications(app.ctx, empty)
+    with _opened(broad) as app:
+        with app.ctx.index.begin() as tx:
+            fill_broad(tx, size, broad)
+        works: dict[str, tuple[Callable[[], object], float]] = {
+            "broad: latest, in a region": (
+                lambda: _latest(app.ctx, LONG, "region5"),
+                LATEST_MS_MAX,
+            ),
+            f"broad: list {size.versions // 100} versions": (
+                lambda: actions.list_of(app.ctx, LONG),
+                LIST_MS_MAX,
+            ),
+            "broad: usage": (lambda: usage.report(app.ctx), USAGE_MS_MAX),
+        }
+        _report_calls(report, works)
+        _know_packs(app, size)
+        among = _publications(app.ctx, broad)
+    _report_publications(report, alone, among)
+
+
+def _opened(folder: Path) -> AbstractContextManager[App]:
+    folder.mkdir()
+    environment = {
+        "IMGREPL_INDEX": f"sqlite:///{folder}/index.db",
+        "IMGREPL_STATE_DIR": str(folder),
+        "IMGREPL_CACHE_DIR": str(folder),
+        **{f"IMGREPL_{name}_MAX": "1000000" for name in ("GALLERIES", "DEFINITIONS", "VERSIONS")},
+    }
+    return open_app(load([], environment, None).settings, silent, threading.Event())
+
+
+def _latest(ctx: Context, definition: DefinitionId, region: str | None) -> None:
+    with ctx.index.read() as tx:
+        actions.resolve_name(tx, definition, "latest", region)
+
+
+def _know_packs(app: App, size: Size) -> None:
+    """Makes the dedup cache know them, as if it had read their footers: one chunk each."""
+    with app.ctx.engine.open_cache() as cache:
+        for pack in packs_of_all(size):
+            chunk = FrameEntry(ChunkId(bytes.fromhex(pack)), 2048, 4096, Codec.ZSTD)
+            cache.add_pack(PackId(pack), [chunk])
+
+
+def _publications(ctx: Context, folder: Path) -> list[float]:
+    """Seconds of each publication of a small disk to one region, the first one left out."""
+    definition = GalleryId(gallery="published").definition("small")
+    seconds = []
+    for patch in range(_PUBLICATIONS + 1):
+        disk = folder / f"{patch}.raw"
+        disk.write_bytes(random.Random(patch).randbytes(1 << 20))
+        request = CreateVersion(
+            id=definition.version(VersionName(1, 0, patch)),
+            os_disk=str(disk),
+            location="region0",
+            create_parents=True,
+        )
+        started = time.perf_counter()
+        creating.create(ctx, request)
+        seconds.append(time.perf_counter() - started)
+    return seconds[1:]
+
+
+def _report_publications(report: Report, alone: list[float], among: list[float]) -> None:
+    ratio = median(among) / median(alone)
+    rows = [
+        ["into an empty index", number(median(alone) * 1e3)],
+        ["among all of these", number(median(among) * 1e3)],
+    ]
+    report.tables.append(table(["a version is published", "median ms"], rows))
+    report.data["publications"] = {"empty": median(alone), "broad": median(among)}
+    report.floors.append(
+        Floor(
+            name="broad: publishing, against an empty index",
+            value=ratio,
+            limit=PUBLISH_RATIO_MAX,
+            at_least=False,
+            unit=" x",
+        )
+    )
 
 
 def _timed(work: Callable[[], object]) -> list[float]:

@@ -228,7 +228,7 @@ def test_usage_at_every_level() -> None:
         galleries={samples.GALLERY: used},
         definitions={samples.DEFINITION: used},
         versions={samples.VERSION: used},
-        version_regions={(samples.VERSION, "eastus"): used},
+        version_regions={samples.VERSION: {"eastus": used}},
         regions={"eastus": used},
         total=used,
     )

@@ -162,9 +162,11 @@ def test_a_version_is_not_lost_whose_home_has_a_pack_through_others(index: Galle
 def test_usage_counts_what_a_version_has_through_others(index: GalleryIndex) -> None:
     with index.begin() as tx:
         place = _published_through(tx)
-        by_region = {share.region: share.packs for share in usage.shares(tx)}
-        assert list(by_region["eastus"].values()) == [1000]
-        assert by_region["westeurope"] == {(place.role, NEW): 1000}
+        shares = usage.shares(tx)
+        assert usage.stored_bytes_by_region(shares) == {"eastus": 1000, "westeurope": 1000}
+        assert usage.stored_bytes_by_role(shares)["westeurope", place.role] == 1000
+        packs.set_damaged(tx, place.id, NEW, "a bit flipped")
+        assert usage.stored_bytes_by_region(usage.shares(tx))["westeurope"] == 0
 
 
 def test_a_region_that_is_gone_takes_its_moved_packs_along(index: GalleryIndex) -> None:

@@ -327,9 +327,7 @@ def _endpoint(value: Endpoint) -> Json:
 
 def usage(report: UsageReport) -> Json:
     """Usage by gallery, definition, version and region, and in total."""
-    regions: dict[Any, list[Json]] = {}
-    for (owner, name), value in report.version_regions.items():
-        regions.setdefault(owner, []).append({"region": name, **_usage(value)})
+    regions = report.version_regions
     return {
         "galleries": [
             {**_gallery_names(key), **_usage(value)} for key, value in report.galleries.items()
@@ -344,7 +342,7 @@ def usage(report: UsageReport) -> Json:
                 "definition": key.definition.definition,
                 "version": str(key.version),
                 **_usage(value),
-                "regions": regions[key],
+                "regions": [{"region": name, **_usage(at)} for name, at in regions[key].items()],
             }
             for key, value in report.versions.items()
         ],

@@ -34,8 +34,8 @@ def fill_cache(engine: Engine, place: Place, cache: DedupCache) -> None:
     """
     known = cache.pack_ids()
     with engine.index.read() as tx:
-        lacking = [row for row in packs.all_in(tx, place.id) if row.pack_id not in known]
-    lacking = [row for row in lacking if row.state == packs.PRESENT]
+        unknown = packs.present_ids(tx, place.id) - known
+        lacking = list(packs.present_in(tx, place.id, unknown).values())
     if not lacking:
         return
     text = f"reading {len(lacking)} pack footers to know what {place.name} has"

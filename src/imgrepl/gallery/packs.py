@@ -9,7 +9,7 @@ of that time may have sent its DELETE. States move along `EDGES` only.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Row
@@ -187,6 +187,17 @@ def all_in(tx: Connection, place_id: PlaceId) -> list[PlacePack]:
     """Every object that is, may be, or is still to be deleted in this place."""
     living = (*LIVE_PACK_STATES, DELETING)
     return matching(tx, place_packs.c.place_id == place_id, place_packs.c.state.in_(living))
+
+
+def present_ids(tx: Connection, place_id: PlaceId) -> set[PackId]:
+    """What is present in a place, by ids alone, which one text out of an index brings over.
+
+    Every publication asks this: as rows, 13,000 packs took half as long as publishing a small disk.
+    """
+    here = sa.and_(place_packs.c.place_id == place_id, place_packs.c.state == PRESENT)
+    chosen = sa.select(sa.func.aggregate_strings(place_packs.c.pack_id, ",")).where(here)
+    listed: str | None = tx.scalar(chosen)
+    return cast("set[PackId]", set(listed.split(","))) if listed else set()
 
 
 def in_state(

@@ -1,40 +1,27 @@
-"""Sums over versions, replicas and packs, for usage reports."""
+"""What versions occupy and what the places really hold for them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from imgrepl.gallery import lookups
-from imgrepl.gallery.packs import PRESENT
-from imgrepl.gallery.schema import (
-    content_packs,
-    definitions,
-    galleries,
-    moved_parts,
-    moved_uses,
-    packs,
-    place_packs,
-    places,
-    replicas,
-    version_disks,
-    versions,
-)
-from imgrepl.model.gallery import GalleryId, ReplicationMode, VersionId, VersionName
-from imgrepl.model.ids import PackId
+from imgrepl.gallery import holdings, lookups
+from imgrepl.gallery.holdings import NOTHING_HELD, Holdings
+from imgrepl.gallery.schema import definitions, galleries, replicas, version_disks, versions
+from imgrepl.model.gallery import DefinitionId, GalleryId, ReplicationMode, VersionId, VersionName
 from imgrepl.model.region import PlaceRole, StorageAccountType
 from imgrepl.model.replica import ReplicaState
 
+_Kept = tuple[str, StorageAccountType, int]
 
-@dataclass(frozen=True, kw_only=True)
-class RegionShare:
+
+class RegionShare(NamedTuple):
     """What one committed version has in one region; a shallow one has no copy that is billed.
 
-    `packs` are those it names, or that hold frames of those, by the role of the region's places
-    that hold them, each with its length times those places.
+    `number` is that of the version's row, by which `holdings` know its packs.
     """
 
     version: VersionId
@@ -44,7 +31,8 @@ class RegionShare:
     occupied_bytes: int
     replicas_completed: int
     replication_mode: ReplicationMode
-    packs: dict[tuple[PlaceRole, PackId], int]
+    number: int
+    holdings: Holdings
 
     @property
     def replicas_billed(self) -> int:
@@ -62,42 +50,62 @@ def shares(
 ) -> list[RegionShare]:
     """Every committed version of the gallery, or of all, in every region it has replicas in.
 
-    Without packs no pack is looked at. Raises `NotFound` (`GalleryNotFound`).
+    By the order of names, then regions. Without packs no pack is looked at. Raises `NotFound`
+    (`GalleryNotFound`).
     """
-    within: sa.ColumnElement[bool] = sa.true()
+    within: sa.ColumnElement[bool] = versions.c.committed
     if gallery is not None:
-        within = galleries.c.id == lookups.gallery_number(tx, gallery)
-    held = _packs_held(tx, within) if with_packs else defaultdict(dict)
-    return [
-        RegionShare(
-            version=_version_id(row),
-            region=row.region,
-            storage_account_type=StorageAccountType(row.storage_account_type),
-            provisioned_bytes=row.provisioned or 0,
-            occupied_bytes=row.occupied or 0,
-            replicas_completed=row.completed,
-            replication_mode=ReplicationMode(row.replication_mode),
-            packs=held[row.id, row.region],
-        )
-        for row in tx.execute(_replicas_by_region(within))
-    ]
+        within = sa.and_(within, galleries.c.id == lookups.gallery_number(tx, gallery))
+    held = holdings.load(tx, within) if with_packs else NOTHING_HELD
+    kept = _replicas_by_version(tx, within)
+    found = []
+    for row in tx.execute(_versions(within)).all():
+        version = _version_id(row)
+        mode = ReplicationMode(row.replication_mode)
+        sizes = (row.provisioned or 0, row.occupied or 0)
+        for region, kind, completed in kept.get(row.id, ()):
+            share = RegionShare(version, region, kind, *sizes, completed, mode, row.id, held)
+            found.append(share)
+    return found
 
 
 def stored_bytes(of: Iterable[RegionShare]) -> int:
     """What their packs take, each counted once a region, however many versions name it."""
-    return sum(stored_bytes_by_role(of).values())
+    return sum(stored_bytes_by_region(of).values())
+
+
+def stored_bytes_by_region(of: Iterable[RegionShare]) -> dict[str, int]:
+    """The same by region. Regions in which the same versions stand are counted together."""
+    alike: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
+    held, by_region = _numbers_by_region(of)
+    for region, numbers in by_region.items():
+        alike[tuple(numbers)].append(region)
+    found: dict[str, int] = {}
+    for same, regions in alike.items():
+        found |= held.bytes_in(regions, same)
+    return found
 
 
 def stored_bytes_by_role(of: Iterable[RegionShare]) -> Counter[tuple[str, PlaceRole]]:
     """The same by region and by the role of the places."""
-    found = {(share.region, *pack): size for share in of for pack, size in share.packs.items()}
     total = Counter[tuple[str, PlaceRole]]()
-    for (region, role, _pack), size in found.items():
-        total[region, role] += size
+    held, by_region = _numbers_by_region(of)
+    for region, numbers in by_region.items():
+        for role, size in held.bytes_by_role(region, numbers).items():
+            total[region, role] += size
     return total
 
 
-def _replicas_by_region(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
+def _numbers_by_region(of: Iterable[RegionShare]) -> tuple[Holdings, Mapping[str, list[int]]]:
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    held = NOTHING_HELD
+    for share in of:
+        found[share.region].append(share.number)
+        held = share.holdings
+    return held, found
+
+
+def _versions(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
     disks = (
         sa.select(
             version_disks.c.version_id,
@@ -107,7 +115,6 @@ def _replicas_by_region(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
         .group_by(version_disks.c.version_id)
         .subquery()
     )
-    completed = sa.case((replicas.c.state == ReplicaState.COMPLETED, 1), else_=0)
     names = (
         galleries.c.subscription,
         galleries.c.group_name,
@@ -116,67 +123,57 @@ def _replicas_by_region(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
         versions.c.major,
         versions.c.minor,
         versions.c.patch,
-        versions.c.replication_mode,
     )
-    kept = (replicas.c.region, replicas.c.storage_account_type)
-    keys = (versions.c.id, *names, *kept, disks.c.provisioned, disks.c.occupied)
+    columns = (versions.c.id, versions.c.replication_mode, disks.c.provisioned, disks.c.occupied)
     return (
-        sa.select(*keys, sa.func.sum(completed).label("completed"))
+        sa.select(*columns, *names)
         .join_from(versions, definitions, definitions.c.id == versions.c.definition_id)
         .join(galleries, galleries.c.id == definitions.c.gallery_id)
-        .join(replicas, replicas.c.version_id == versions.c.id)
         .join(disks, disks.c.version_id == versions.c.id)
-        .where(versions.c.committed, within)
-        .group_by(*keys)
-        .order_by(*names, replicas.c.region)
+        .where(within)
+        .order_by(*names)
     )
 
 
-def _packs_held(
+def _replicas_by_version(
     tx: Connection, within: sa.ColumnElement[bool]
-) -> defaultdict[tuple[int, str], dict[tuple[PlaceRole, PackId], int]]:
-    named = (
-        sa.select(version_disks.c.version_id, place_packs.c.place_id, place_packs.c.pack_id)
-        .join(content_packs, content_packs.c.content_id == version_disks.c.content_id)
-        .join(place_packs, place_packs.c.pack_id == content_packs.c.pack_id)
-        .where(place_packs.c.state == PRESENT)
-    )
-    held = named.union(_packs_led_to()).subquery()
-    size = sa.func.count() * packs.c.pack_bytes
-    where = (places.c.region, places.c.role)
-    keys = (versions.c.id, *where, packs.c.pack_id, packs.c.pack_bytes)
-    chosen = (
-        sa.select(*keys, size.label("held_bytes"))
-        .join_from(versions, definitions, definitions.c.id == versions.c.definition_id)
+) -> Mapping[int, list[_Kept]]:
+    """Regions in order, how each keeps the version, and how many replicas are complete there."""
+    completed = sa.func.sum(sa.case((replicas.c.state == ReplicaState.COMPLETED, 1), else_=0))
+    keys = (replicas.c.version_id, replicas.c.region, replicas.c.storage_account_type)
+    mine = (
+        sa.select(versions.c.id)
+        .join(definitions, definitions.c.id == versions.c.definition_id)
         .join(galleries, galleries.c.id == definitions.c.gallery_id)
-        .join(held, held.c.version_id == versions.c.id)
-        .join(packs, packs.c.pack_id == held.c.pack_id)
-        .join(places, places.c.id == held.c.place_id)
-        .where(versions.c.committed, within)
+        .where(within)
+    )
+    one = (
+        sa.select(*keys, sa.cast(completed, sa.Text).label("completed"))
+        .where(replicas.c.version_id.in_(mine))
         .group_by(*keys)
+        .subquery()
     )
-    found: defaultdict[tuple[int, str], dict[tuple[PlaceRole, PackId], int]] = defaultdict(dict)
-    for row in tx.execute(chosen):
-        pack = (PlaceRole(row.role), PackId(row.pack_id))
-        found[row.id, row.region][pack] = row.held_bytes
-    return found
+    said = one.c.region + " " + one.c.storage_account_type + " " + one.c.completed
+    kept = sa.func.aggregate_strings(said, ",").label("kept")
+    chosen = sa.select(one.c.version_id, kept).group_by(one.c.version_id)
+    parsed = _parsed_once()
+    return {row.version_id: parsed(row.kept) for row in tx.execute(chosen).all()}
 
 
-def _packs_led_to() -> sa.Select[Any]:
-    """Packs that hold what versions need of others, which are not in that place themselves."""
-    use, part = moved_uses.c, moved_parts.c
-    return (
-        sa.select(version_disks.c.version_id, place_packs.c.place_id, place_packs.c.pack_id)
-        .join(moved_uses, use.content_id == version_disks.c.content_id)
-        .join(moved_parts, sa.and_(part.place_id == use.place_id, part.pack_id == use.pack_id))
-        .join(
-            place_packs,
-            sa.and_(place_packs.c.place_id == part.place_id, place_packs.c.pack_id == part.part_id),
-        )
-        .where(place_packs.c.state == PRESENT)
-    )
+def _parsed_once() -> Callable[[str], list[_Kept]]:
+    """`eastus Standard_LRS 2,…` as values; most versions stand alike, and are parsed once."""
+
+    @cache
+    def parsed(text: str) -> list[_Kept]:
+        words = sorted(item.split(" ") for item in text.split(","))
+        return [(region, StorageAccountType(kind), int(count)) for region, kind, count in words]
+
+    return parsed
 
 
 def _version_id(row: sa.Row[Any]) -> VersionId:
     gallery = GalleryId(subscription=row.subscription, group=row.group_name, gallery=row.gallery)
-    return gallery.definition(row.definition).version(VersionName(row.major, row.minor, row.patch))
+    number = VersionName(row.major, row.minor, row.patch)
+    return VersionId(
+        definition=DefinitionId(gallery=gallery, definition=row.definition), version=number
+    )

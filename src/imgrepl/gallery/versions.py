@@ -248,10 +248,8 @@ def is_published_now(tx: Connection, content_id: ContentId, *, but: VersionId) -
 def _others_naming(
     tx: Connection, content_id: ContentId, but: VersionId
 ) -> tuple[sa.ColumnElement[bool], ...]:
-    named = sa.exists().where(
-        version_disks.c.version_id == versions.c.id, version_disks.c.content_id == content_id
-    )
-    return named, versions.c.id != lookups.version_number(tx, but)
+    named = sa.select(version_disks.c.version_id).where(version_disks.c.content_id == content_id)
+    return versions.c.id.in_(named), versions.c.id != lookups.version_number(tx, but)
 
 
 def set_targets(
