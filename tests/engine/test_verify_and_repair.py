@@ -81,6 +81,37 @@ def mine(world: World, kind: Kind) -> str:
     return kind.keys(world)[0]
 
 
+@pytest.mark.parametrize("name", ["pack", "manifest", "seal", "record"])
+def test_what_its_server_never_gives_whole_is_damaged_and_mended(
+    published: World, name: str
+) -> None:
+    """A server with checksums of its own breaks off where it finds a flipped bit."""
+    key = mine(published, KINDS[name])
+    published.store(HERE).faults.append(Fault(FaultKind.LOST_REQUEST, "get", key, times=None))
+    assert verify(published)[HERE] == "damaged"
+    report = repair(published)
+    assert [fault["object"] for fault in report["mended"]] == [key]
+    assert "its server breaks off" in report["mended"][0]["reason"]
+    published.store(HERE).faults.clear()
+    assert set(verify(published).values()) == {"healthy"}
+    assert published.download("1.0.0", region=HERE) == published.disk().read_bytes()
+
+
+def test_a_server_that_breaks_off_whatever_it_is_asked_for_is_away(published: World) -> None:
+    published.store(HERE).faults.append(Fault(FaultKind.LOST_REQUEST, "get", times=None))
+    assert verify(published)[HERE] == "missing"
+    published.store(HERE).faults.clear()
+    assert set(verify(published).values()) == {"healthy"}
+
+
+def test_a_busy_server_is_not_called_damaged(published: World) -> None:
+    key = mine(published, PACK)
+    published.store(HERE).faults.append(Fault(FaultKind.BUSY, "get", key, times=None))
+    assert verify(published)[HERE] == "missing"
+    published.store(HERE).faults.clear()
+    assert set(verify(published, deep=False).values()) == {"healthy"}
+
+
 def needs(world: World, key: str) -> bool:
     """Whether version 1.0.0 names the pack under this key."""
     with world.index.read() as tx:

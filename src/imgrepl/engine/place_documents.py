@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from imgrepl.engine import places, records
 from imgrepl.engine.context import Engine
 from imgrepl.engine.records import Resource
+from imgrepl.engine.unreadable import read_whole
 from imgrepl.errors import Corrupt, NotFound
 from imgrepl.gallery import contents, definitions, galleries, place_records
 from imgrepl.gallery import places as place_rows
@@ -83,7 +84,7 @@ def records_of(engine: Engine, version: ImageVersion, region: str) -> Iterator[D
 def fault_of(engine: Engine, document: Document, missing: str) -> str | None:
     """What is wrong with a document, `missing` where it is not there, None where it is whole."""
     try:
-        document.check(engine.stores.of(document.place).get(document.key))
+        document.check(read_whole(engine.stores.of(document.place), document.key))
     except NotFound as error:
         if error.code == "BucketMissing":
             raise
@@ -102,7 +103,7 @@ def _check_header(engine: Engine, content: bytes) -> None:
 def _mend_header(engine: Engine, place: Place) -> None:
     store, identity = engine.stores.of(place), engine.index.identity
     try:
-        places.read_header(store)
+        decode_header(read_whole(store, keys.STORE_KEY))
     except Corrupt:
         store.put(keys.STORE_KEY, encode_header(places.header_of(identity)))
     except NotFound:
@@ -122,7 +123,7 @@ def _mend_owner(engine: Engine, place: Place) -> None:
     """Whoever it named cannot be told any more; a readable one that names another is left alone."""
     store, identity = engine.stores.of(place), engine.index.identity
     try:
-        decode_owner(store.get(keys.OWNER_KEY))
+        decode_owner(read_whole(store, keys.OWNER_KEY))
     except Corrupt:
         etag = store.head(keys.OWNER_KEY).etag
         store.put(keys.OWNER_KEY, encode_owner(places.owner_of(identity)), if_match=etag)

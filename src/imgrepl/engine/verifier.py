@@ -28,6 +28,7 @@ from imgrepl.engine.place_documents import Document, documents_of, fault_of, rec
 from imgrepl.engine.replicator import RegionPart
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.stopping import check_stop
+from imgrepl.engine.unreadable import read_whole
 from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound, Unavailable
 from imgrepl.gallery import contents, packs, replicas
 from imgrepl.gallery import places as place_rows
@@ -255,7 +256,7 @@ def _head_pack(store: Reads, row: PlacePack) -> ProofLevel:
 
 def _read_pack(engine: Engine) -> Callable[[Reads, PlacePack], ProofLevel]:
     def check(store: Reads, row: PlacePack) -> ProofLevel:
-        body = store.get(keys.pack_key(row.pack_id, row.generation))
+        body = read_whole(store, keys.pack_key(row.pack_id, row.generation))
         try:
             verify_pack(body, row.pack_id, engine.domain.chunk_key)
         except Corrupt as error:
@@ -299,7 +300,7 @@ def _manifests(
         assert row is not None, "a committed version's contents are known"
         key = keys.manifest_key(row.content_id, row.generation)
         try:
-            manifests.append(decode_manifest(store.get(key), row.content_id))
+            manifests.append(decode_manifest(read_whole(store, key), row.content_id))
         except (Corrupt, NotFound) as error:
             reason = MISSING if isinstance(error, NotFound) else error.message
             faults.append(Fault(place, key, None, reason))
