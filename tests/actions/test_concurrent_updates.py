@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from threading import Barrier
 
 from engine.world import World
-from imgrepl.actions import definitions, galleries, updating, version_deleting
+from imgrepl.actions import definitions, galleries, regions, updating, version_deleting
 from imgrepl.actions.definitions import DefinitionChanges
 from imgrepl.actions.galleries import GalleryChanges
 from imgrepl.actions.version_requests import UpdateVersion
-from imgrepl.errors import Conflict
+from imgrepl.errors import Conflict, NotFound
 from imgrepl.model.etags import etag_of
 
 AT_ONCE = 4
@@ -24,7 +25,7 @@ def _outcomes(attempt: Callable[[int], object]) -> list[str]:
         start.wait()
         try:
             attempt(number)
-        except Conflict as error:
+        except (Conflict, NotFound) as error:
             return error.code
         return "done"
 
@@ -51,8 +52,18 @@ def test_of_those_who_saw_one_state_exactly_one_changes_it(world: World) -> None
         update = partial(updating.update, ctx, version.id, UpdateVersion(tags={"by": str(number)}))
         return (update if number % 2 else delete)(if_match=etag_of(version))
 
+    def update_or_remove_region(number: int) -> object:
+        changed = replace(region, display_name=f"East {number}")
+        if number % 2:
+            return regions.update(ctx, changed, if_match=etag_of(region))
+        return regions.remove(ctx, region.name, if_match=etag_of(region))  # type: ignore[func-returns-value]
+
+    region = regions.show(ctx, "southeastasia")
     told = ["ChangedMeanwhile"] * (AT_ONCE - 1)
     assert _outcomes(update_gallery) == [*told, "done"]
     assert _outcomes(update_definition) == [*told, "done"]
     galleries.update(ctx, gallery.id, GalleryChanges(soft_delete_enabled=True))
     assert _outcomes(update_or_delete) == [*told, "done"]
+    found = _outcomes(update_or_remove_region)
+    assert found.count("done") == 1
+    assert set(found) - {"done"} <= {"ChangedMeanwhile", "RegionNotFound"}

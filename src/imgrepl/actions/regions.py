@@ -10,6 +10,7 @@ from imgrepl.actions import allowing
 from imgrepl.actions.context import Context
 from imgrepl.errors import Invalid
 from imgrepl.gallery import activity, regions
+from imgrepl.model import etags
 from imgrepl.model.overlap import overlap
 from imgrepl.model.policy import Action
 from imgrepl.model.region import ZONE_ROLES, Endpoint, Region, normal_region_name
@@ -44,16 +45,18 @@ def list_all(ctx: Context) -> list[Region]:
         return regions.list_all(tx)
 
 
-def update(ctx: Context, region: Region) -> Region:
+def update(ctx: Context, region: Region, *, if_match: str | None = None) -> Region:
     """Gives the region these endpoints and this display name. Unchanged: nothing is written.
 
-    Raises `NotFound` (`RegionNotFound`); `Conflict` (`RegionInUse`) where a place that holds packs
-    would lie elsewhere; `Invalid` as `add`.
+    Raises `NotFound` (`RegionNotFound`); `Conflict` (`ChangedMeanwhile`), and (`RegionInUse`) where
+    a place that holds packs would lie elsewhere; `Invalid` as `add`.
     """
     allowing.check(ctx, Action.INDEX_WRITE, None)
     asked = _checked(region)
     with ctx.index.begin() as tx:
-        if regions.get(tx, asked.name) != asked:
+        present = regions.get(tx, asked.name)
+        etags.check_match(present, if_match)
+        if present != asked:
             _update(ctx, tx, asked)
     return asked
 
@@ -72,14 +75,16 @@ def register(ctx: Context, wanted: Sequence[Region]) -> list[Region]:
     return asked
 
 
-def remove(ctx: Context, name: str) -> None:
+def remove(ctx: Context, name: str, *, if_match: str | None = None) -> None:
     """Removes an unused region; nothing in its buckets is touched.
 
-    Raises `NotFound` (`RegionNotFound`); `Conflict` (`RegionInUse`) with what uses it.
+    Raises `NotFound` (`RegionNotFound`); `Conflict` (`ChangedMeanwhile`), and (`RegionInUse`) with
+    what uses it.
     """
     allowing.check(ctx, Action.INDEX_WRITE, None)
     normal = normal_region_name(name)
     with ctx.index.begin() as tx:
+        etags.check_match(regions.get(tx, normal), if_match)
         regions.remove(tx, normal)
         activity.log(tx, "region.remove", normal, "Succeeded", {}, ctx.principal)
 

@@ -1,5 +1,7 @@
 """Waits until a version is where somebody wants it."""
 
+from collections.abc import Callable
+
 from imgrepl.actions import allowing, targets, versions
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
@@ -14,11 +16,16 @@ from imgrepl.model.policy import Action
 from imgrepl.model.replica import ReplicaState, region_statuses
 from imgrepl.model.waiting import Milestone, WaitFor
 
-_POLL_SECONDS = 0.5
+POLL_SECONDS = 0.5
+"""How often is looked."""
 
 
 def wait(
-    ctx: Context, version_id: VersionId, until: WaitFor, timeout_seconds: float | None = None
+    ctx: Context,
+    version_id: VersionId,
+    until: WaitFor,
+    timeout_seconds: float | None = None,
+    interval_seconds: float = POLL_SECONDS,
 ) -> VersionView:
     """Returns once the version has reached a milestone, or cannot reach it any more.
 
@@ -28,18 +35,68 @@ def wait(
     allowing.check(ctx, Action.VERSION_READ, version_id)
     with ctx.index.read() as tx:
         targets.check_reachable(rows.get(tx, version_id).target_regions, until)
+    goal = f"{version_id} did not reach {until}"
+    _poll(ctx, goal, timeout_seconds, interval_seconds, lambda: _reached(ctx, version_id, until))
+    return versions.view(ctx, version_id)
+
+
+def until_there(
+    ctx: Context,
+    version_id: VersionId,
+    timeout_seconds: float | None = None,
+    interval_seconds: float = POLL_SECONDS,
+) -> VersionView:
+    """Returns once somebody has begun the version. Raises `Unavailable` (`WaitTimedOut`)."""
+    allowing.check(ctx, Action.VERSION_READ, version_id)
+    goal = f"{version_id} was not made"
+    _poll(ctx, goal, timeout_seconds, interval_seconds, lambda: _is_there(ctx, version_id))
+    return versions.view(ctx, version_id)
+
+
+def until_gone(
+    ctx: Context,
+    version_id: VersionId,
+    timeout_seconds: float | None = None,
+    interval_seconds: float = POLL_SECONDS,
+) -> None:
+    """Returns once there is no such version, or it lies in the bin.
+
+    Raises `Unavailable` (`WaitTimedOut`).
+    """
+    allowing.check(ctx, Action.VERSION_READ, version_id)
+    goal = f"{version_id} was not deleted"
+    _poll(ctx, goal, timeout_seconds, interval_seconds, lambda: not _is_active(ctx, version_id))
+
+
+def _poll(
+    ctx: Context,
+    goal: str,
+    timeout_seconds: float | None,
+    interval_seconds: float,
+    reached: Callable[[], bool],
+) -> None:
     give_up_at = None if timeout_seconds is None else ctx.clock.monotonic() + timeout_seconds
-    while not _reached(ctx, version_id, until):
+    while not reached():
         check_stop(ctx.engine.stop)
         if give_up_at is not None and ctx.clock.monotonic() >= give_up_at:
             raise Unavailable(
-                f"{version_id} did not reach {until} within {timeout_seconds:g} s",
+                f"{goal} within {timeout_seconds:g} s",
                 code="WaitTimedOut",
-                target=str(version_id),
+                target=goal.partition(" ")[0],
                 hint="it goes on; wait again, or look with `imgrepl image-version status`",
             )
-        ctx.clock.sleep(_POLL_SECONDS)
-    return versions.view(ctx, version_id)
+        ctx.clock.sleep(interval_seconds)
+
+
+def _is_there(ctx: Context, version_id: VersionId) -> bool:
+    with ctx.index.read() as tx:
+        return rows.find(tx, version_id) is not None
+
+
+def _is_active(ctx: Context, version_id: VersionId) -> bool:
+    with ctx.index.read() as tx:
+        version = rows.find(tx, version_id)
+    return version is not None and version.deletion is None
 
 
 def _reached(ctx: Context, version_id: VersionId, until: WaitFor) -> bool:

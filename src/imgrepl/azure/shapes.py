@@ -308,6 +308,7 @@ def region(value: Region) -> Json:
         "standard": [_endpoint(endpoint) for endpoint in value.standard],
         "zones": [_endpoint(endpoint) for endpoint in value.zones],
         "premium": None if value.premium is None else _endpoint(value.premium),
+        "etag": etag_of(value),
     }
 
 

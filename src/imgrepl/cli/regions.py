@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.noun import noun
-from imgrepl.cli.options import Yes, option
+from imgrepl.cli.options import IfMatch, Yes, option
 from imgrepl.cli.region_options import RegionOptions
 from imgrepl.cli.region_page import check_page, region_page
 from imgrepl.cli.run import Injected
@@ -124,6 +124,7 @@ def update(
         str | None, option("--url", text="s3://BUCKET[/PREFIX] or file:///PATH.", metavar="URL")
     ] = None,
     options: RegionOptions | None = None,
+    if_match: IfMatch = None,
     run: Injected,
 ) -> Answer:
     """Change how a region is reached, or add places to it. What is not named stays as it is.
@@ -132,19 +133,29 @@ def update(
 
         imgrepl region update eastus --endpoint https://10.0.0.4:9000 --ca-file /etc/ca.pem
 
-    Exit codes: 0 done; 3 no such region; 4 a place that holds packs would move; 5 a URL or a rule.
+    Exit codes: 0 done; 3 no such region; 4 a place that holds packs would move, or it has changed
+    meanwhile; 5 a URL or a rule.
     """
     from imgrepl.actions import regions
     from imgrepl.azure import shapes
+    from imgrepl.model import etags
 
     with run.open() as ctx:
         present = regions.show(ctx, name)
         asked = (options or RegionOptions()).changed(present, url)
-        return Answer(shapes.region(regions.update(ctx, asked)), page=region_page)
+        seen = if_match or etags.etag_of(present)
+        return Answer(shapes.region(regions.update(ctx, asked, if_match=seen)), page=region_page)
 
 
 @app.command
-def remove(name: Name, /, *, yes: Yes = False, run: Injected) -> Answer:  # noqa: ARG001
+def remove(
+    name: Name,
+    /,
+    *,
+    if_match: IfMatch = None,
+    yes: Yes = False,  # noqa: ARG001
+    run: Injected,
+) -> Answer:
     """Forget a region that no version stands in. Nothing in its buckets is touched.
 
     So nothing is asked either; --yes is taken for scripts that give it to every removal.
@@ -153,10 +164,11 @@ def remove(name: Name, /, *, yes: Yes = False, run: Injected) -> Answer:  # noqa
 
         imgrepl region remove eastus
 
-    Exit codes: 0 done; 3 no such region; 4 a version or a gallery is there.
+    Exit codes: 0 done; 3 no such region; 4 a version or a gallery is there, or it has changed
+    meanwhile.
     """
     from imgrepl.actions import regions
 
     with run.open() as ctx:
-        regions.remove(ctx, name)
+        regions.remove(ctx, name, if_match=if_match)
     return Answer({"region": normal_region_name(name), "removed": True})

@@ -13,7 +13,7 @@ from imgrepl.cli.run import Injected
 from imgrepl.cli.verdicts import verdict_of
 from imgrepl.cli.version_options import WaitForText, WaitOptions
 from imgrepl.cli.version_page import status_page, version_page
-from imgrepl.errors import Interrupted
+from imgrepl.errors import Interrupted, UsageError
 from imgrepl.model.gallery import VersionId
 from imgrepl.model.waiting import WaitFor
 
@@ -34,10 +34,24 @@ class WaitCommandOptions(VersionOptions):
     timeout_seconds: Annotated[
         float, option("--timeout", text="Give up after so many seconds.", metavar="SECONDS")
     ] = 3600.0
+    interval_seconds: Annotated[
+        float, option("--interval", text="Look again after so many seconds.", metavar="SECONDS")
+    ] = 0.5
+    created: Annotated[
+        bool, option("--created", "--updated", text="As az: until every region is complete.")
+    ] = False
+    exists: Annotated[bool, option("--exists", text="As az: until it is there.")] = False
+    deleted: Annotated[bool, option("--deleted", text="As az: until it is gone.")] = False
+
+    def check(self) -> None:
+        """Raises `UsageError` for two that are waited for."""
+        said = [self.created, self.exists, self.deleted, self.wait_for != "all"]
+        if sum(said) > 1:
+            raise UsageError("wait for one of --wait-for, --created, --exists and --deleted")
 
 
 def wait(*, options: WaitCommandOptions, run: Injected) -> Answer:
-    """Wait until a version is usable: everywhere, in any region, or in one.
+    """Wait until a version is usable, everywhere, in any region, or in one; or until it is gone.
 
     For example:
 
@@ -49,13 +63,16 @@ def wait(*, options: WaitCommandOptions, run: Injected) -> Answer:
     from imgrepl.actions import waiting
     from imgrepl.azure import shapes
 
+    options.check()
     with run.open() as ctx:
-        view = waiting.wait(
-            ctx,
-            options.version_id,
-            WaitFor.parse(options.wait_for),
-            timeout_seconds=options.timeout_seconds,
-        )
+        version, pace = options.version_id, (options.timeout_seconds, options.interval_seconds)
+        if options.deleted:
+            waiting.until_gone(ctx, version, *pace)
+            return Answer({"name": options.version, "deleted": True})
+        if options.exists:
+            view = waiting.until_there(ctx, version, *pace)
+        else:
+            view = waiting.wait(ctx, version, WaitFor.parse(options.wait_for), *pace)
     return Answer(shapes.version(view), error=verdict_of(view.replicas), page=version_page)
 
 
