@@ -9,6 +9,7 @@ from itertools import groupby
 
 from imgrepl.engine.check_report import CheckReport, Difference
 from imgrepl.engine.context import Engine
+from imgrepl.engine.places import check_features
 from imgrepl.engine.region_records import list_records
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.stopping import check_stop
@@ -81,6 +82,7 @@ class _Finder:
         with reporter:
             reporter.begin(items_total=len(found))
             for place in found:
+                check_features(self._engine, place)
                 if (place.role, place.number) == (PlaceRole.STANDARD, 0):
                     self._check_records(place)
                 self._check_packs(place)

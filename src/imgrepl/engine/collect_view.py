@@ -114,7 +114,7 @@ def _look_at(
 
 
 def _check_place(engine: Engine, place: Place, *, may_write: bool) -> None:
-    """Raises `Conflict`: `CollectingOff`, `NotOwner`."""
+    """Raises `Conflict`: `CollectingOff`, `NotOwner`, `PlaceNeedsNewerVersion`."""
     if not _capabilities(engine, place, may_write=may_write).may_collect:
         raise Conflict(
             f"collecting is off in {place.name}: its server was not seen to do conditional writes,"
@@ -125,6 +125,7 @@ def _check_place(engine: Engine, place: Place, *, may_write: bool) -> None:
             " If-None-Match and If-Match on PUT",
         )
     store, identity = engine.stores.of(place), engine.index.identity
+    place_checks.expect_features(store, place)
     if may_write:
         place_checks.check_owner(store, place, identity, may_claim=False)
     else:

@@ -53,3 +53,5 @@ class Engine:
     stop: threading.Event
     prepared: set[PlaceId] = field(default_factory=set)
     """Places that were found ready, and ours, in this process."""
+    readable: set[PlaceId] = field(default_factory=set)
+    """Places whose features were found to be known, in this process."""

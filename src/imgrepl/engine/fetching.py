@@ -10,7 +10,8 @@ from imgrepl.engine.context import Engine
 from imgrepl.engine.footers import read_footer
 from imgrepl.engine.moved_objects import locate, read_current
 from imgrepl.engine.pack_reading import blame, pack_key_in
-from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
+from imgrepl.engine.places import TOO_NEW, check_features
+from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound, Unavailable
 from imgrepl.gallery import contents, packs
 from imgrepl.layout.pack import FrameEntry, PackFooter, decode_footer, decode_frame
 from imgrepl.model.events import Notice
@@ -81,19 +82,22 @@ def from_first(
 ) -> _Result:
     """`attempt` with the first place that does not fail; says which ones did.
 
-    Where all fail, raises `Unavailable` if one of them may have it and did not answer, else
-    `Corrupt` (`PackLost`): what was published is gone.
+    Where all fail, raises `Unavailable` if one of them may have it and did not answer, `Conflict`
+    if one is of a later release, else `Corrupt` (`PackLost`): what was published is gone.
     """
     failures: list[ImgreplError] = []
     for place in sources:
         try:
+            check_features(engine, place)
             return attempt(place)
-        except (Corrupt, NotFound, Unavailable) as error:
+        except (Conflict, Corrupt, NotFound, Unavailable) as error:
+            if isinstance(error, Conflict) and error.code != TOO_NEW:
+                raise
             failures.append(error)
             text = f"{what} could not be read from {place.name}: {error.message}"
             engine.events(Notice(level="warning", text=text, subject=place.region))
     for failure in failures:
-        if isinstance(failure, Unavailable):
+        if isinstance(failure, Conflict | Unavailable):
             raise failure
     raise Corrupt(
         f"none of {len(failures)} places gives a healthy copy of {what}",
@@ -215,7 +219,13 @@ def _read(engine: Engine, place: Place, use: PackUse, slots: Sequence[SlotRange]
 def _read_part(engine: Engine, place: Place, pack_id: PackId, slots: Sequence[SlotRange]) -> _Body:
     """Some slots of a pack that `moved` leads to; one that does not give them is marked."""
     with engine.index.read() as tx:
-        pack_bytes = contents.pack_bytes_of(tx, [pack_id])[pack_id]
+        pack_bytes = contents.pack_bytes_of(tx, [pack_id]).get(pack_id)
+    if pack_bytes is None:
+        raise NotFound(
+            f"no pack {pack_id} is known, to which `moved` leads in {place.name}",
+            code="PackMissing",
+            target=pack_id,
+        )
     try:
         return _read(engine, place, PackUse(pack_id, pack_bytes, 0), slots)
     except (Corrupt, NotFound) as error:

@@ -3,6 +3,7 @@
 import hashlib
 
 from imgrepl.engine.context import Engine
+from imgrepl.engine.places import check_features
 from imgrepl.errors import Corrupt, ImgreplError, NotFound
 from imgrepl.gallery import packs
 from imgrepl.layout import keys
@@ -28,8 +29,9 @@ def read_whole_pack(engine: Engine, place: Place, pack_id: PackId) -> bytes:
     """All bytes of a pack, proven by its name; records the proof, or that the pack is damaged.
 
     Raises `Corrupt` (`PackDamaged`) and `NotFound`, after which the place no longer counts as a
-    holder.
+    holder; and what `check_features` raises.
     """
+    check_features(engine, place)
     store = engine.stores.of(place)
     key = pack_key_in(engine, place, pack_id)
     try:

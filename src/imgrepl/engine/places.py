@@ -22,13 +22,16 @@ from imgrepl.layout.header import (
 from imgrepl.model.region import Place, PlaceRole
 from imgrepl.store.protocols import Reads, Store
 
+TOO_NEW = "PlaceNeedsNewerVersion"
+"""The code of a place that a later release marked."""
+
 
 def prepare(engine: Engine, place: Place) -> None:
     """Writes what a new place needs and refuses one that is not ours.
 
-    Costs one GET where the place is known, and nothing the second time in a process. A known place
-    that has no owner any more was emptied, or is another one that is mounted there: nothing is
-    written to it, as what the index knows to be in it would be missing. Raises
+    Costs a LIST and a GET where the place is known, and nothing the second time in a process. A
+    known place that has no owner any more was emptied, or is another one that is mounted there:
+    nothing is written to it, as what the index knows to be in it would be missing. Raises
     `Conflict`: `BucketOfAnotherStore`, `OtherChunker`, `NotOwner`, `PlaceNeedsNewerVersion`;
     `NotFound` (`BucketMissing`); `NotAllowed`; `Unavailable`.
     """
@@ -38,9 +41,9 @@ def prepare(engine: Engine, place: Place) -> None:
     store = engine.stores.of(place)
     with engine.index.read() as tx:
         known = places.prepared(tx, place.id) is not None
+    check_features(engine, place)
     if not known:
         check_header(store, place, identity)
-        check_features(store, place)
     check_owner(store, place, identity, may_claim=not known)
     if not known:
         _mark_region(store, place)
@@ -48,6 +51,35 @@ def prepare(engine: Engine, place: Place) -> None:
         with engine.index.begin() as tx:
             places.set_prepared(tx, place.id, capabilities.as_json())
     engine.prepared.add(place.id)
+
+
+def check_features(engine: Engine, place: Place) -> None:
+    """As `expect_features`, asked once in a process; a bucket that is not there has no marks."""
+    if place.id in engine.readable:
+        return
+    try:
+        expect_features(engine.stores.of(place), place)
+    except NotFound:
+        return
+    engine.readable.add(place.id)
+
+
+def expect_features(store: Store, place: Place) -> None:
+    """Passes where this release knows all that must be known to read or write the place.
+
+    Asked of the place itself: a later release may have marked it since it was prepared. Raises
+    `Conflict` (`PlaceNeedsNewerVersion`).
+    """
+    named = [keys.parse_feature_key(info.key) for info in store.list(keys.FEATURES_PREFIX)]
+    unknown = [name or "?" for name in named if name not in KNOWN_FEATURES]
+    if unknown:
+        raise Conflict(
+            f"{place.name} ({store.url}) uses {', '.join(unknown)},"
+            " which this release does not know",
+            code=TOO_NEW,
+            target=place.name,
+            hint="use a later release",
+        )
 
 
 def check_owner(
@@ -177,18 +209,4 @@ def check_header(store: Store, place: Place, identity: IndexIdentity) -> None:
             code="OtherChunker",
             target=place.name,
             hint="give the region another bucket or prefix",
-        )
-
-
-def check_features(store: Store, place: Place) -> None:
-    """Raises `Conflict` (`PlaceNeedsNewerVersion`) where a reader must know more than we do."""
-    named = [keys.parse_feature_key(info.key) for info in store.list("features/")]
-    unknown = [name or "?" for name in named if name not in KNOWN_FEATURES]
-    if unknown:
-        raise Conflict(
-            f"{place.name} ({store.url}) uses {', '.join(unknown)},"
-            " which this release does not know",
-            code="PlaceNeedsNewerVersion",
-            target=place.name,
-            hint="use a later release",
         )

@@ -44,8 +44,10 @@ class _Chosen:
 def take(engine: Engine, place: Place) -> bool:
     """Makes a place this index's own, ready for use; False where no store was ever made in it.
 
-    Raises `Conflict`: `BucketOfAnotherStore`, `NotOwner`; and what the store raises.
+    Raises `Conflict`: `BucketOfAnotherStore`, `NotOwner`, `PlaceNeedsNewerVersion`; and what the
+    store raises.
     """
+    place_checks.check_features(engine, place)
     try:
         place_checks.read_header(engine.stores.of(place))
     except NotFound:
@@ -67,7 +69,7 @@ def look_into(engine: Engine, place: Place) -> bool:
     except NotFound:
         return False
     place_checks.check_header(store, place, engine.index.identity)
-    place_checks.check_features(store, place)
+    place_checks.expect_features(store, place)
     return True
 
 

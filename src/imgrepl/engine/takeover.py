@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imgrepl.engine.context import Engine
-from imgrepl.engine.places import read_header
+from imgrepl.engine.places import check_features, read_header
 from imgrepl.errors import Conflict, Corrupt, Invalid, NotFound
 from imgrepl.gallery import contents, galleries, versions
 from imgrepl.gallery.identity import IndexIdentity
 from imgrepl.layout import keys
-from imgrepl.layout.header import Owner, StoreHeader, decode_owner, encode_owner
+from imgrepl.layout.header import EPOCH_MAX, Owner, StoreHeader, decode_owner, encode_owner
 from imgrepl.model.region import Place
 from imgrepl.store.protocols import Store
 
@@ -24,8 +24,12 @@ class Claimed:
 
 
 def look(engine: Engine, place: Place) -> Claimed:
-    """Whose place this is. Raises `NotFound` (`StoreMissing`) where no store was ever made."""
+    """Whose place this is. Raises `NotFound` (`StoreMissing`) where no store was ever made.
+
+    And what `check_features` raises: what is not known is not taken over.
+    """
     store = engine.stores.of(place)
+    check_features(engine, place)
     try:
         header = read_header(store)
     except NotFound as error:
@@ -50,19 +54,27 @@ def adopt_store(engine: Engine, found: Sequence[Claimed]) -> IndexIdentity:
 
     So it is the only owner afterwards, also where it is a restored copy of the one that was.
     Raises `Conflict`: `BucketOfAnotherStore` where the places are of several stores,
-    `IndexNotEmpty` where the index holds another one.
+    `IndexNotEmpty` where the index holds another one, `EpochsExhausted`.
     """
     header = _only_header(found)
     identity = engine.index.identity
     if identity.store_id != header.store_id:
         _refuse_full(engine, identity)
     epochs = [one.owner.epoch for one in found if one.owner is not None]
+    epoch = 1 + max([identity.epoch, *epochs])
+    if epoch > EPOCH_MAX:
+        raise Conflict(
+            f"store {header.store_id} was taken over {EPOCH_MAX} times; keys tell no further epoch"
+            " apart",
+            code="EpochsExhausted",
+            hint="publish into a new store; or, where an owner.json only says so, delete that",
+        )
     with engine.index.begin() as tx:
         return engine.index.adopt(
             tx,
             store_id=header.store_id,
             domain=header.domains[0],
-            epoch=1 + max([identity.epoch, *epochs]),
+            epoch=epoch,
         )
 
 

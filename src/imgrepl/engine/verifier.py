@@ -25,6 +25,7 @@ from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.moved_checks import MISSING, Expected, expected_in
 from imgrepl.engine.pack_reading import set_damaged
 from imgrepl.engine.place_documents import Document, documents_of, fault_of, records_of
+from imgrepl.engine.places import check_features
 from imgrepl.engine.replicator import RegionPart
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.stopping import check_stop
@@ -166,6 +167,7 @@ def _verify_place(
     reporter: Reporter,
     deep: bool,
 ) -> _Finding:
+    check_features(engine, place)
     expected = expected_in(engine, place, version.content_ids)
     sizes, rows = expected.sizes, expected.rows
     store = engine.stores.of(place)

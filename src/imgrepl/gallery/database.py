@@ -84,7 +84,7 @@ class GalleryIndex:
         engine = connect.connect(parsed, busy_seconds=30)
         try:
             with connect.translated(parsed), connect.for_reading(engine).begin() as tx:
-                before = upgrade.revision_of(tx)
+                before = upgrade.known_revision(tx)
         finally:
             engine.dispose()
         backup = None
@@ -100,7 +100,7 @@ class GalleryIndex:
     @property
     def url(self) -> str:
         """Where the index is, without its password."""
-        return self._url.render_as_string(hide_password=True)
+        return connect.shown_url(self._url)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -163,8 +163,9 @@ class GalleryIndex:
     def _make_current(self, *, create: bool, migrate: bool, new_domain: DedupDomain) -> None:
         with self.read() as tx:
             revision = upgrade.revision_of(tx)
-        if revision == upgrade.REVISIONS[-1]:
-            return
+            if revision == upgrade.REVISIONS[-1]:
+                return
+            upgrade.known_revision(tx)  # refused before anything of the file changes
         if revision is None and not create:
             raise NotFound(f"there is no gallery index at {self.url}", code="IndexNotFound")
         if revision in upgrade.REVISIONS and not migrate:

@@ -33,13 +33,24 @@ def revision_of(tx: Connection) -> str | None:
 def upgrade(tx: Connection, new_domain: DedupDomain) -> None:
     """Makes or migrates the index, all or nothing, in the caller's write transaction.
 
-    `new_domain` is for an index that is made; one that is migrated keeps its own.
-    Raises `Conflict`: `IndexNewerThanProgram` for a revision this program does not know,
-    `NotAnIndex` for a database that holds something else. Either is left as it was.
+    `new_domain` is for an index that is made; one that is migrated keeps its own. Raises as
+    `known_revision`.
     """
-    revision = revision_of(tx)
+    revision = known_revision(tx)
     if revision == REVISIONS[-1]:
         return
+    _run_migrations(tx)
+    if revision is None:
+        identity.make(tx, new_domain)
+
+
+def known_revision(tx: Connection) -> str | None:
+    """As `revision_of`, for what this program can make current.
+
+    Raises `Conflict`: `IndexNewerThanProgram` for a revision this program does not know,
+    `NotAnIndex` for a database that holds something else.
+    """
+    revision = revision_of(tx)
     if revision is None and (tables := inspect(tx).get_table_names()):
         raise Conflict(
             f"the database holds other tables ({', '.join(sorted(tables)[:5])}): no gallery index",
@@ -53,9 +64,7 @@ def upgrade(tx: Connection, new_domain: DedupDomain) -> None:
             code="IndexNewerThanProgram",
             hint="use the newer imgrepl that upgraded it",
         )
-    _run_migrations(tx)
-    if revision is None:
-        identity.make(tx, new_domain)
+    return revision
 
 
 def _run_migrations(tx: Connection) -> None:
