@@ -139,6 +139,25 @@ def with_field(encoded: bytes, **changes: object) -> bytes:
         ({"indexId": None}, 0),
         ({"domains": None}, 0),
         ({"domains": [1]}, 0),
+        ({"storeId": "../../etc"}, 0),
+        ({"storeId": "A" * 32}, 0),
+        ({"indexId": "0" * 31}, 1),
+        ({"epoch": 0}, 1),
+        ({"epoch": 1 << 15 | 1}, 1),
+        ({"epoch": 1 << 70}, 1),
+        ({"contentId": "../../store.json"}, 2),
+        ({"revision": -1}, 2),
+        ({"revision": 1 << 31}, 2),
+        ({"at": "2026-01-02T03:04:05"}, 2),
+        ({"at": "0001-01-01T00:00:00+14:00"}, 2),
+        ({"incarnation": "../x"}, 3),
+        ({"path": ["a", "b"]}, 3),
+        ({"path": ["a", "..", "c"]}, 3),
+        ({"path": ["a", "b/c", "d"]}, 3),
+        ({"revision": True}, 4),
+        ({"revision": "1"}, 4),
+        ({"packs": ["../x", OTHER]}, 4),
+        ({"runs": [[0, 1 << 70, 0, 0]]}, 4),
         ({"revision": "2"}, 2),
         ({"at": "yesterday"}, 2),
         ({"at": "2026-01-02T03:04:05Z"}, 2),
@@ -184,6 +203,37 @@ def test_a_word_of_a_later_release_is_refused_and_not_called_damaged(
     with pytest.raises(Invalid) as raised:
         decode(with_field(encoded, **changes))
     assert raised.value.code == "FormatUnknown"
+
+
+@pytest.mark.parametrize("average", ["\ud800", True, None, "32768"])
+def test_chunker_parameters_of_another_type_are_corrupt(average: object) -> None:
+    domains = json.loads(encode_header(HEADER))["body"]["domains"]
+    domains[0]["averageBytes"] = average
+    with pytest.raises(Corrupt) as raised:
+        decode_header(with_field(encode_header(HEADER), domains=domains))
+    assert raised.value.message.isprintable()
+
+
+@pytest.mark.parametrize("depth", [40, 400, 950, 990, 10_000])
+def test_a_document_that_is_nested_too_deep_is_corrupt(depth: int) -> None:
+    document = encode_record(RECORD).replace(b'"tags":{}', b'"tags":' + b"[" * depth + b"]" * depth)
+    inner = b"{" + document[document.index(b'"body"') :].rstrip()
+    encoded = b'{"blake3":"' + blake3(inner).hexdigest().encode() + b'",' + inner[1:] + b"\n"
+    with pytest.raises(Corrupt, match=r"nested|no JSON"):
+        decode_record(encoded)
+
+
+@each_kind
+def test_what_somebody_else_wrote_is_shown_short_and_printable(
+    encoded: bytes, decode: Callable[[bytes], object], value: object
+) -> None:
+    document = json.loads(encoded)
+    for name in document["body"].keys() - {"fields"}:
+        for hostile in ("\x1b[2J" * 5000, ["\ud800"] * 5000, {"\0": "x" * 100_000}):
+            with pytest.raises((Corrupt, Invalid)) as raised:
+                decode(with_field(encoded, **{name: hostile}))
+            assert raised.value.message.isprintable(), value
+            assert len(raised.value.message) < 1000
 
 
 def test_hashes_of_a_later_release_are_refused() -> None:
@@ -300,7 +350,7 @@ def test_any_fields_of_a_record_read_back(fields: dict[str, Any]) -> None:
 @given(
     st.sampled_from(ProofLevel),
     st.datetimes(timezones=st.just(UTC)),
-    st.integers(0, 1 << 31),
+    st.integers(0, (1 << 31) - 1),
 )
 def test_any_seal_reads_back(level: ProofLevel, at: datetime, revision: int) -> None:
     seal = Seal(content_id=ContentId("1" * 64), revision=revision, proof=Proof(level, at))

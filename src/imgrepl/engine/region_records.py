@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from imgrepl.engine.context import Engine
 from imgrepl.engine.record_fields import definition_of, gallery_of, version_of
+from imgrepl.engine.record_types import fault_of
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import Corrupt, Invalid
 from imgrepl.layout import keys
+from imgrepl.layout.documents import shown
 from imgrepl.layout.keys import RecordKey
 from imgrepl.layout.records import Record, RecordKind, decode_record
 from imgrepl.model.gallery import Gallery, ImageDefinition, ImageVersion
@@ -78,13 +80,27 @@ def read_record(store: Reads, key: RecordKey) -> Record:
 def resource_of(record: Record) -> Resource:
     """What a record, or a tombstone, is of. Raises `Corrupt` (`RecordDamaged`)."""
     try:
-        names = tuple(str(name).lower() for name in record.fields["names"])
+        names = [name.lower() for name in record.fields["names"] if name.isascii()]
         resource = _made(record)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, Invalid) as error:
-        raise _damaged(record, f"{type(error).__name__}: {error}") from error
-    if names != record.path:
-        raise _damaged(record, f"its names are {'/'.join(names)}")
+        raise _damaged(record, f"{type(error).__name__}: {shown(str(error))}") from error
+    if tuple(names) != record.path:
+        raise _damaged(record, f"its names are {shown(record.fields['names'])}")
+    fault = fault_of(resource) or _double(resource)
+    if fault is not None:
+        raise _damaged(record, f"it has {fault}")
     return resource
+
+
+def _double(resource: Resource) -> str | None:
+    """What a version has twice and can have once."""
+    if not isinstance(resource, ImageVersion):
+        return None
+    regions = [target.name for target in resource.target_regions]
+    luns = [disk.lun for disk in resource.disks]
+    if len(set(regions)) < len(regions):
+        return "a region twice"
+    return "a LUN twice" if len(set(luns)) < len(luns) else None
 
 
 def _made(record: Record) -> Resource:

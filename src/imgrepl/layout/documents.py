@@ -1,6 +1,7 @@
 """Small objects that people may have to read: canonical JSON that carries its own digest."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -11,9 +12,15 @@ from imgrepl.layout.content import Buffer
 
 DOCUMENT_FORMAT = 1
 DOCUMENT_BYTES_MAX = 16 << 20
+DEPTH_MAX = 32
+"""Of lists and objects in one another: what we write has seven."""
+
+HEX_32 = re.compile(r"[0-9a-f]{32}")
+HEX_64 = re.compile(r"[0-9a-f]{64}")
 
 Value = TypeVar("Value")
 
+_SHOWN_CHARS_MAX = 200
 _KEYS = {"blake3", "body", "format", "kind"}
 
 
@@ -41,6 +48,8 @@ def decode_document(kind: str, data: Buffer) -> dict[str, Any]:
     `Invalid` (`FormatUnknown`) for what a later release wrote.
     """
     document = _parsed(kind, data)
+    if _depth(document) > DEPTH_MAX:
+        raise _corrupt(kind, f"it is nested more than {DEPTH_MAX} deep")
     if not isinstance(document, dict) or document.keys() != _KEYS:
         raise _corrupt(kind, "it has other fields than a document")
     if _canonical(document) + b"\n" != data:
@@ -49,18 +58,32 @@ def decode_document(kind: str, data: Buffer) -> dict[str, Any]:
     if blake3(_canonical(document)).hexdigest() != digest:
         raise _corrupt(kind, "its digest does not agree with its content")
     if document["kind"] != kind:
-        raise _corrupt(kind, f"it is a {document['kind']}")
+        raise _corrupt(kind, f"it is a {shown(document['kind'])}")
     if document["format"] != DOCUMENT_FORMAT:
-        raise field_unknown(kind, f"format {document['format']}")
+        raise field_unknown(kind, f"format {shown(document['format'])}")
     body = document["body"]
     if not isinstance(body, dict):
         raise _corrupt(kind, "its body is no object")
     return body
 
 
+def identifier(value: object, pattern: re.Pattern[str]) -> str:
+    """`value` if it is of that shape: keys and paths are made of it. Raises `ValueError`."""
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError(f"{value!r} is no id of {pattern.pattern}")
+    return value
+
+
+def number(value: object, number_max: int, *, number_min: int = 0) -> int:
+    """`value` if it is a whole number of that range. Raises `ValueError`."""
+    if type(value) is not int or not number_min <= value <= number_max:
+        raise ValueError(f"{value!r} is no number from {number_min} to {number_max}")
+    return value
+
+
 def field_corrupt(kind: str, error: Exception) -> Corrupt:
     """A document whose digest agrees but whose fields are not what its kind has."""
-    return _corrupt(kind, f"{type(error).__name__}: {error}")
+    return _corrupt(kind, f"{type(error).__name__}: {shown(str(error))}")
 
 
 def proven(kind: str, value: Value, encode: Callable[[Value], bytes], data: Buffer) -> Value:
@@ -76,7 +99,7 @@ def proven(kind: str, value: Value, encode: Callable[[Value], bytes], data: Buff
 def field_unknown(kind: str, what: str) -> Invalid:
     """A document that is whole, but written by a later release."""
     return Invalid(
-        f"a {kind} has {what}, which this release does not know",
+        f"a {kind} has {shown(what)}, which this release does not know",
         code="FormatUnknown",
         hint="use the release that wrote it, or a later one",
     )
@@ -89,6 +112,22 @@ def _parsed(kind: str, data: Buffer) -> Any:  # noqa: ANN401 - whatever is in it
         return json.loads(bytes(data), parse_float=_no_number, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise _corrupt(kind, f"it is no JSON: {error}") from error
+
+
+def _depth(value: object) -> int:
+    """How deep lists and objects lie in one another; not much deeper than is allowed."""
+    level, depth = [value], 0
+    while level and depth <= DEPTH_MAX:
+        inner = [one for one in level if isinstance(one, dict | list)]
+        level = [item for one in inner for item in (one.values() if isinstance(one, dict) else one)]
+        depth += bool(inner)
+    return depth
+
+
+def shown(value: object) -> str:
+    """What somebody else wrote, as a message may have it."""
+    text = value if isinstance(value, str) else repr(value)
+    return ascii(text[:_SHOWN_CHARS_MAX])[1:-1]
 
 
 def _no_number(text: str) -> None:

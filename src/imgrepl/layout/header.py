@@ -1,17 +1,22 @@
 """What every place begins with: whose store it is, how it is cut, and which index may write."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from imgrepl.layout.content import Buffer
 from imgrepl.layout.documents import (
+    HEX_32,
     decode_document,
     encode_document,
     field_corrupt,
     field_unknown,
+    identifier,
+    number,
     proven,
 )
+from imgrepl.layout.keys import NUMBER_MAX
 from imgrepl.model.chunker import ChunkerParameters
 from imgrepl.model.domain import DedupDomain, DomainId
 from imgrepl.model.ids import IndexId, StoreId
@@ -19,6 +24,10 @@ from imgrepl.model.ids import IndexId, StoreId
 KNOWN_FEATURES: frozenset[str] = frozenset()
 """Names under `features/` that this release understands; a place with any other is refused."""
 
+EPOCH_MAX = (NUMBER_MAX + 1) >> 16
+"""Each epoch has 65,536 generations of its own; later ones would not fit into keys."""
+
+_SEED = re.compile(r"[0-9a-f]{16}")
 _HASHES = {"chunkId": "blake3-256-keyed", "packId": "sha256", "cut": "xxh3-64"}
 
 
@@ -71,7 +80,8 @@ def decode_header(data: Buffer) -> StoreHeader:
     try:
         unknown = [value["hashes"] for value in body["domains"] if value["hashes"] != _HASHES]
         header = StoreHeader(
-            store_id=StoreId(body["storeId"]), domains=tuple(map(_domain_of, body["domains"]))
+            store_id=StoreId(identifier(body["storeId"], HEX_32)),
+            domains=tuple(map(_domain_of, body["domains"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise field_corrupt("store", error) from error
@@ -84,7 +94,10 @@ def _domain_of(value: Mapping[str, Any]) -> DedupDomain:
     return DedupDomain(
         domain_id=DomainId(bytes.fromhex(value["id"])),
         chunk_key=bytes.fromhex(value["chunkKey"]),
-        chunker=ChunkerParameters(average_bytes=value["averageBytes"], seed=int(value["seed"], 16)),
+        chunker=ChunkerParameters(
+            average_bytes=number(value["averageBytes"], NUMBER_MAX),
+            seed=int(identifier(value["seed"], _SEED), 16),
+        ),
     )
 
 
@@ -97,7 +110,10 @@ def decode_owner(data: Buffer) -> Owner:
     """The owner in `owner.json`. Raises `Corrupt` (`DocumentCorrupt`) and `Invalid`."""
     body = decode_document("owner", data)
     try:
-        owner = Owner(index_id=IndexId(body["indexId"]), epoch=int(body["epoch"]))
+        owner = Owner(
+            index_id=IndexId(identifier(body["indexId"], HEX_32)),
+            epoch=number(body["epoch"], EPOCH_MAX, number_min=1),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise field_corrupt("owner", error) from error
     return proven("owner", owner, encode_owner, data)

@@ -176,7 +176,7 @@ def parse_record_key(key: str) -> RecordKey | None:
     if match is None or int(match[3]) > NUMBER_MAX:
         return None
     path = tuple(match[1].rstrip("/").split("/"))
-    if not all(map(_is_name, path)):
+    if not all(map(is_name, path)):
         return None
     return RecordKey(path, IncarnationId(match[2]), int(match[3]))
 
@@ -184,7 +184,7 @@ def parse_record_key(key: str) -> RecordKey | None:
 def _folded(name: str) -> str:
     """`name` in lower case, proven to stay in its folder."""
     folded = name.lower()
-    if not (name.isascii() and _is_name(folded)):
+    if not (name.isascii() and is_name(folded)):
         raise Invalid(
             f"{name!r} cannot stand in a key: 1 to 90 ASCII letters, digits and ._()-, the first"
             " no dot or dash, the last no dot, and no name that a record's file has",
@@ -194,7 +194,8 @@ def _folded(name: str) -> str:
     return folded
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Whether a folded name can stand in a record's key."""
     return bool(_NAME.fullmatch(name)) and not _RECORD_FILE.fullmatch(name)
 
 

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from imgrepl.layout.content import Buffer
-from imgrepl.layout.documents import decode_document, encode_document, field_corrupt, proven
+from imgrepl.layout.documents import (
+    HEX_64,
+    decode_document,
+    encode_document,
+    field_corrupt,
+    identifier,
+    number,
+    proven,
+)
+from imgrepl.layout.keys import NUMBER_MAX
 from imgrepl.layout.pack import SLOTS_MAX
 from imgrepl.model.ids import PackId
 from imgrepl.model.slots import SlotRange
@@ -73,12 +82,21 @@ def decode_moved(data: Buffer, pack_id: PackId) -> Moved:
     """What became of `pack_id`. Raises `Corrupt` (`DocumentCorrupt`) and `Invalid`."""
     body = decode_document("moved", data)
     try:
-        packs = body["packs"]
+        packs = [PackId(identifier(one, HEX_64)) for one in body["packs"]]
         runs = tuple(
-            MovedRun(first, slots, PackId(packs[pack]), target)
+            MovedRun(
+                number(first, SLOTS_MAX),
+                number(slots, SLOTS_MAX),
+                packs[pack],
+                number(target, SLOTS_MAX),
+            )
             for first, slots, pack, target in body["runs"]
         )
-        moved = Moved(pack_id=PackId(body["packId"]), revision=body["revision"], runs=runs)
+        moved = Moved(
+            pack_id=PackId(identifier(body["packId"], HEX_64)),
+            revision=number(body["revision"], NUMBER_MAX),
+            runs=runs,
+        )
         fault = _fault(moved)
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise field_corrupt("moved", error) from error

@@ -11,10 +11,13 @@ from typing import Any
 from imgrepl.layout import keys
 from imgrepl.layout.content import Buffer
 from imgrepl.layout.documents import (
+    HEX_32,
     decode_document,
     encode_document,
     field_corrupt,
     field_unknown,
+    identifier,
+    number,
     proven,
 )
 from imgrepl.layout.keys import RecordKey
@@ -71,9 +74,9 @@ def decode_record(data: Buffer, at: RecordKey | None = None) -> Record:
             raise field_unknown("record", f"kind {body['kind']}")
         record = Record(
             kind=RecordKind(body["kind"]),
-            path=tuple(body["path"]),
-            incarnation=IncarnationId(body["incarnation"]),
-            revision=int(body["revision"]),
+            path=_path_of(body["path"]),
+            incarnation=IncarnationId(identifier(body["incarnation"], HEX_32)),
+            revision=number(body["revision"], keys.NUMBER_MAX),
             deleted=bool(body["deleted"]),
             fields=dict(body["fields"]),
         )
@@ -84,3 +87,10 @@ def decode_record(data: Buffer, at: RecordKey | None = None) -> Record:
         where = keys.record_key(at.path, at.incarnation, at.revision)
         raise field_corrupt("record", ValueError(f"it does not belong under {where}"))
     return record
+
+
+def _path_of(names: list[str]) -> tuple[str, ...]:
+    """The names of a gallery, a definition or a version, if each can stand in a key."""
+    if not 3 <= len(names) <= 5 or not all(map(keys.is_name, names)):
+        raise ValueError(f"{names} is no path of names")
+    return tuple(names)

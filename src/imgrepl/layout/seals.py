@@ -1,16 +1,20 @@
 """Seals: a place says that it holds all of a content, and how that was proven."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from imgrepl.layout.content import Buffer
 from imgrepl.layout.documents import (
+    HEX_64,
     decode_document,
     encode_document,
     field_corrupt,
     field_unknown,
+    identifier,
+    number,
     proven,
 )
+from imgrepl.layout.keys import NUMBER_MAX
 from imgrepl.model.ids import ContentId
 from imgrepl.model.proof import Proof, ProofLevel
 
@@ -45,10 +49,19 @@ def decode_seal(data: Buffer) -> Seal:
         if level not in ProofLevel.__members__:
             raise field_unknown("seal", f"proof {body['proof']}")
         seal = Seal(
-            content_id=ContentId(body["contentId"]),
-            revision=int(body["revision"]),
-            proof=Proof(ProofLevel[level], datetime.fromisoformat(body["at"])),
+            content_id=ContentId(identifier(body["contentId"], HEX_64)),
+            revision=number(body["revision"], NUMBER_MAX),
+            proof=Proof(ProofLevel[level], _moment(body["at"])),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise field_corrupt("seal", error) from error
     return proven("seal", seal, encode_seal, data)
+
+
+def _moment(text: str) -> datetime:
+    """A time with its zone, which has one in UTC too."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no zone")
+    moment.astimezone(UTC)
+    return moment
