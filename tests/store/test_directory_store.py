@@ -198,3 +198,38 @@ def test_large_objects_have_etags_that_change(place: DirectoryStore) -> None:
 
 def test_a_directory_and_a_memory_store_do_not_copy(place: DirectoryStore) -> None:
     assert not place.can_copy_from(MemoryStore())
+
+
+def test_files_that_are_no_objects_are_left_out_of_a_listing(
+    place: DirectoryStore, root: Path
+) -> None:
+    place.put("a/k", b"x")
+    for name in ("caf\xe9", "new\nline", "\x1b[2J", "a/\u212a", "bad\udcff", "x" * 255):
+        (root / name).write_bytes(b"planted")
+    (root / "\xe9").mkdir()
+    (root / "\xe9" / "k").write_bytes(b"planted")
+    assert [info.key for info in place.list("")] == ["a/k", "x" * 255]
+
+
+def test_directories_that_are_endlessly_deep_do_not_end_a_listing(
+    place: DirectoryStore, root: Path
+) -> None:
+    place.put("k", b"x")
+    descriptor = os.open(root, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=descriptor)
+        below = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(os.open("k", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
+    os.close(descriptor)
+    try:
+        assert [info.key for info in place.list("")] == ["k"]
+    finally:
+        subprocess.run(["rm", "-rf", str(root)], check=True)
+
+
+def test_a_key_has_a_bounded_number_of_segments(place: DirectoryStore) -> None:
+    place.put("/".join(["s"] * 32), b"x")
+    with pytest.raises(Invalid, match="segments"):
+        place.put("/".join(["s"] * 33), b"x")

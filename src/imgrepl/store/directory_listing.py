@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from imgrepl.store.keys import RESERVED_SEGMENT
+from imgrepl.store.keys import is_key
 
 
 class Found(NamedTuple):
@@ -41,8 +41,8 @@ def _entries(fd: int, path: str) -> list[tuple[str, bool]]:
     entries = []
     with os.scandir(fd) as scan:
         for entry in scan:
-            if entry.name.startswith(RESERVED_SEGMENT):
-                continue
+            if not is_key(f"{path}{entry.name}"):
+                continue  # somebody else's: no object of a place has such a name
             if entry.is_dir(follow_symlinks=False):
                 entries.append((f"{path}{entry.name}/", True))
             elif entry.is_file(follow_symlinks=False):

@@ -8,6 +8,9 @@ KEY_BYTES_MAX = 900
 SEGMENT_BYTES_MAX = 255
 """What a file system takes as one name."""
 
+SEGMENTS_MAX = 32
+"""Of one key, its place's prefix not counted: what is walked is not endlessly deep."""
+
 RESERVED_SEGMENT = ".imgrepl"
 """How the names begin that a directory store keeps for itself."""
 
@@ -16,8 +19,11 @@ def checked_key(key: str) -> str:
     """The key itself, where it may name an object.
 
     Raises `Invalid` (`InvalidKey`): segments between slashes are 1 to 255 printable ASCII
-    characters, none is `.` or `..` or begins with `.imgrepl`, all together at most 900.
+    characters, none is `.` or `..` or begins with `.imgrepl`, all together at most 900; there are
+    at most 32 segments.
     """
+    if key.count("/") >= SEGMENTS_MAX:
+        raise _refusal(key, f"has more than {SEGMENTS_MAX} segments")
     if not 0 < len(key) <= KEY_BYTES_MAX:
         raise _refusal(key, f"has {len(key)} characters; 1 to {KEY_BYTES_MAX} are allowed")
     _check_characters(key)
@@ -31,6 +37,15 @@ def checked_key(key: str) -> str:
         if segment.startswith(RESERVED_SEGMENT):
             raise _refusal(key, f"has a segment that begins with {RESERVED_SEGMENT}")
     return key
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` may name an object."""
+    try:
+        checked_key(text)
+    except Invalid:
+        return False
+    return True
 
 
 def checked_prefix(prefix: str) -> str:
