@@ -5,6 +5,8 @@ import sys
 import time
 from typing import TextIO
 
+from imgrepl.model.secrets import without_secrets
+
 _LIBRARIES = ("alembic", "boto3", "botocore", "sqlalchemy", "urllib3")
 
 
@@ -16,12 +18,19 @@ class _CurrentStderr(logging.StreamHandler[TextIO]):
         super().emit(record)
 
 
+class _WithoutSecrets(logging.Formatter):
+    """Libraries log whole requests at `debug`: what signs them is left out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
 def configure(level: str) -> None:
     """Sends log lines of at least `level` to stderr, replacing what was configured before.
 
     Libraries tell their warnings only, unless `level` is `debug`.
     """
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
+    formatter = _WithoutSecrets("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
     formatter.converter = time.gmtime
     formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
     formatter.default_msec_format = "%s.%03d"

@@ -14,8 +14,11 @@ from imgrepl.model import etags
 from imgrepl.model.overlap import overlap
 from imgrepl.model.policy import Action
 from imgrepl.model.region import ZONE_ROLES, Endpoint, Region, normal_region_name
+from imgrepl.model.secrets import without_secrets
 
 _URL = re.compile(r"s3://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](?:/[\w!.*'()/+=@-]*)?|file:///.+")
+
+_SERVER = re.compile(r"https?://[^\s/@?#]+(?:/[^\s@?#]*)?")
 
 
 def add(ctx: Context, region: Region) -> Region:
@@ -117,11 +120,18 @@ def _checked(region: Region) -> Region:
     for endpoint in endpoints_of(region):
         if not _URL.fullmatch(endpoint.url) or "/../" in f"{endpoint.url}/":
             raise Invalid(
-                f"{endpoint.url!r} is no place for a region",
+                f"{without_secrets(endpoint.url)!r} is no place for a region",
                 code="InvalidRegionUrl",
                 target=region.name,
                 hint="use s3://BUCKET[/PREFIX] or file:///ABSOLUTE/PATH; a bucket has 3 to 63"
                 " lower-case letters, digits, dots, dashes and underscores",
+            )
+        if endpoint.endpoint_url and not _SERVER.fullmatch(endpoint.endpoint_url):
+            raise Invalid(
+                f"{without_secrets(endpoint.endpoint_url)!r} is no S3 server",
+                code="InvalidRegionUrl",
+                target=region.name,
+                hint="use http[s]://HOST[:PORT]; credentials are referred to, never part of a URL",
             )
     if len(region.zones) not in {0, len(ZONE_ROLES)}:
         raise Invalid(

@@ -24,9 +24,14 @@ def text_of(value: object, field: str = "") -> str:
         return ", ".join(text_of(item, field) for item in value)
     if isinstance(value, Mapping):
         return ", ".join(f"{text_of(name)}={text_of(item, name)}" for name, item in value.items())
-    text = "".join(_visible(character) for character in str(value))
+    text = visible(str(value))
     moment = _MOMENT.fullmatch(text)
     return f"{moment[1]} {moment[2]}Z" if moment else text
+
+
+def visible(text: str) -> str:
+    """`text` with every character that could drive a terminal escaped, line feeds left out."""
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _figure(value: float, field: str) -> str:

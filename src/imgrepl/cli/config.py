@@ -1,10 +1,9 @@
 """`imgrepl config`: settings and where each came from."""
 
-from urllib.parse import urlsplit, urlunsplit
-
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.noun import noun
 from imgrepl.cli.run import Injected
+from imgrepl.model.secrets import without_secrets
 from imgrepl.settings import documented_settings
 
 app = noun("config")
@@ -42,14 +41,4 @@ def show(*, run: Injected) -> Answer:
 def _shown(value: object) -> object:
     if value is None or isinstance(value, int | float):
         return value
-    return without_password(str(value))
-
-
-def without_password(url: str) -> str:
-    """The URL with `***` where a password stood."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    return urlunsplit(parts._replace(netloc=f"{name}{':***' if colon else ''}@{host}"))
+    return without_secrets(str(value))

@@ -8,6 +8,7 @@ from typing import TextIO
 from cyclopts import Argument, CycloptsError, MissingArgumentError, UnusedCliTokensError
 
 from imgrepl.azure.codes import error_body
+from imgrepl.cli.cell_text import visible
 from imgrepl.errors import (
     ImgreplError,
     Interrupted,
@@ -16,6 +17,7 @@ from imgrepl.errors import (
     Unavailable,
     UsageError,
 )
+from imgrepl.model.secrets import without_secrets
 
 
 def as_imgrepl_error(error: BaseException) -> ImgreplError:
@@ -77,7 +79,7 @@ def report(error: BaseException, stream: TextIO, *, as_json: bool, debug: bool) 
     """
     failure = as_imgrepl_error(error)
     if debug:
-        stream.write("".join(traceback.format_exception(error)))
+        stream.write(visible(without_secrets("".join(traceback.format_exception(error)))))
     stream.write(_json(failure) if as_json else _text(failure))
     stream.flush()
     return failure.exit_status
@@ -92,4 +94,4 @@ def _text(failure: ImgreplError) -> str:
     lines += [f"  {detail}" for detail in failure.details]
     if failure.hint:
         lines.append(f"hint: {failure.hint}")
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{visible(line)}\n" for line in lines)

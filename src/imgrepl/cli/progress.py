@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from imgrepl.cli import human
+from imgrepl.cli.cell_text import visible
 from imgrepl.model.events import Event, EventSink, Notice, Progressed, StageEnded, StageStarted
 
 _STEP_PERCENT = 10
@@ -45,7 +46,7 @@ class Notices:
         if notice.level not in self._levels:
             return None
         subject = f"{notice.subject}: " if notice.subject else ""
-        return f"{notice.level}: {subject}{notice.text}"
+        return visible(f"{notice.level}: {subject}{notice.text}")
 
 
 class _Lines:

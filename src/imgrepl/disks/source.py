@@ -9,6 +9,7 @@ from pathlib import Path
 from imgrepl.disks.disk import ByteSource, Extent
 from imgrepl.disks.names import printable
 from imgrepl.errors import Conflict, Invalid, NotAllowed, NotFound
+from imgrepl.model.secrets import without_secrets
 
 Identity = tuple[int | str, ...]
 """Tells one source from another whatever name it was opened by."""
@@ -158,7 +159,7 @@ def open_source(path: str | os.PathLike[str], *, follow_symlink: bool = True) ->
     `follow_symlink` is false.
     """
     absolute = Path(os.fspath(path)).absolute()
-    name = printable(str(absolute))
+    name = printable(without_secrets(str(absolute)))  # somebody may have named a signed URL
     descriptor = -1
     try:
         _refuse_kind(absolute.stat(follow_symlinks=follow_symlink), name)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from imgrepl.errors import Corrupt, Invalid, NotFound, Unavailable
+from imgrepl.model.secrets import without_secrets
 
 WRITER_LOCK_KEY = 0x696D_6772_6570_6C00
 _WRITES = "imgrepl_writes"
@@ -35,9 +36,14 @@ def parse_url(text: str) -> URL:
     return url
 
 
+def shown_url(url: URL) -> str:
+    """The URL as people may see it."""
+    return without_secrets(url.render_as_string(hide_password=True))
+
+
 def _invalid_url(text: str, why: str) -> Invalid:
     return Invalid(
-        f"{text!r} cannot be a gallery index: {why}",
+        f"{without_secrets(text)!r} cannot be a gallery index: {why}",
         code="InvalidIndexUrl",
         hint="use sqlite:////absolute/path.db or postgresql+psycopg://user@host/database",
     )
@@ -124,7 +130,7 @@ def translated(url: URL) -> Iterator[None]:
     Constraint violations pass: those that a user can cause are answered where they are, any other
     is a fault of ours.
     """
-    shown = url.render_as_string(hide_password=True)
+    shown = shown_url(url)
     try:
         yield
     except (OperationalError, PoolTimeoutError) as error:

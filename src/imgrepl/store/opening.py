@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from imgrepl.errors import Invalid
 from imgrepl.model.region import Endpoint
+from imgrepl.model.secrets import without_secrets
 from imgrepl.store.credentials import S3Clients
 from imgrepl.store.options import StoreOptions
 from imgrepl.store.protocols import Store
@@ -63,8 +64,8 @@ def _open_bucket(endpoint: Endpoint, clients: S3Clients) -> Store:
 
 def _invalid(url: str, why: str) -> Invalid:
     return Invalid(
-        f"{url!r} {why}",
+        f"{without_secrets(url)!r} {why}",
         code="InvalidPlaceUrl",
-        target=url,
+        target=without_secrets(url),
         hint="a place is s3://BUCKET[/PREFIX] or file:///ABSOLUTE/PATH",
     )
