@@ -9,6 +9,7 @@ TESTS ?= tests
 KILLS ?= 500
 SEEDS ?= 10000
 FIRST ?= 1
+INPUTS ?= 1000000
 # Where `make bench` finds v1.raw and its successors, and which benchmarks it runs: all of them.
 BENCH_IMAGES ?= .cache/images/debian
 BENCH ?=
@@ -17,7 +18,7 @@ export PYTHON
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test bench kills simulate lint format minio versitygw images clean
+.PHONY: help quickstart test bench kills simulate fuzz lint format minio versitygw images clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,10 @@ kills:  ## a publisher that is killed at random moments, KILLS=500 times; nothin
 simulate:  ## simulated worlds with every fault, SEEDS=10000 JOBS=2 FIRST=1; goes on where it was stopped
 	@scripts/environment.sh dev
 	@.venv/bin/python scripts/simulate.py --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
+
+fuzz:  ## mutated images, packs and documents for every reader; INPUTS=1000000, goes on where it stopped
+	@scripts/environment.sh dev
+	PYTHONPATH=src:tests .venv/bin/python -m fuzz --inputs $(INPUTS) --jobs $(JOBS)
 
 lint:  ## format, lint, types and rooms only
 	@scripts/environment.sh dev
