@@ -21,7 +21,13 @@ from imgrepl.errors import Corrupt, ImgreplError, Invalid
 from imgrepl.layout import keys
 from imgrepl.layout.content import chunk_id
 from imgrepl.layout.frames import Codec, decode_plain, encode_frame
-from imgrepl.layout.header import decode_header, decode_owner
+from imgrepl.layout.header import (
+    RegionMark,
+    decode_header,
+    decode_owner,
+    decode_region_mark,
+    encode_region_mark,
+)
 from imgrepl.layout.manifest import decode_manifest, encode_manifest
 from imgrepl.layout.moved import decode_moved
 from imgrepl.layout.pack import TRAILER_BYTES, FrameEntry, encode_pack, verify_pack
@@ -32,6 +38,7 @@ from imgrepl.model.ids import ContentId, PackId
 from layout.test_manifest import SMALL, manifest_of
 
 TEXT_CHARS_MAX = 2000
+REGION = encode_region_mark(RegionMark(name="eastus"))
 KEY = DEFAULT_DOMAIN.chunk_key
 """Of what the seeds' chunks are named by."""
 
@@ -244,6 +251,7 @@ def store_targets() -> list[Target]:
         target("seal", _documents("seal", stored("format1/seals", "*")), decode_seal),
         target("moved", _documents("moved", moved), lambda data: decode_moved(data, owner)),
         target("record", records, read_record, weight=4),
+        target("region.json", _documents("region", [REGION]), decode_region_mark),
         target("key", _keys(), read_key),
         target("journal", _journals(), read_journal_file),
     ]

@@ -14,11 +14,14 @@ from imgrepl.errors import Corrupt, ImgreplError, Invalid
 from imgrepl.layout.documents import DOCUMENT_BYTES_MAX, decode_document, encode_document
 from imgrepl.layout.header import (
     Owner,
+    RegionMark,
     StoreHeader,
     decode_header,
     decode_owner,
+    decode_region_mark,
     encode_header,
     encode_owner,
+    encode_region_mark,
 )
 from imgrepl.layout.keys import RecordKey
 from imgrepl.layout.moved import Moved, MovedRun, decode_moved, encode_moved
@@ -32,6 +35,7 @@ from imgrepl.model.slots import SlotRange
 
 PACK, OTHER, THIRD = (PackId(digit * 64) for digit in "abc")
 HEADER = StoreHeader(store_id=StoreId("5" * 32), domains=(DEFAULT_DOMAIN,))
+REGION = RegionMark(name="eastus-2")
 OWNER = Owner(index_id=IndexId("6" * 32), epoch=3)
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SEAL = Seal(content_id=ContentId("7" * 64), revision=2, proof=Proof(ProofLevel.FULL_READ, AT))
@@ -60,9 +64,12 @@ KINDS: list[tuple[bytes, Callable[[bytes], object], object]] = [
     (encode_seal(SEAL), decode_seal, SEAL),
     (encode_record(RECORD), decode_record, RECORD),
     (encode_moved(MOVED), decode_moved_of_pack, MOVED),
+    (encode_region_mark(REGION), decode_region_mark, REGION),
 ]
 each_kind = pytest.mark.parametrize(
-    ("encoded", "decode", "value"), KINDS, ids=["store", "owner", "seal", "record", "moved"]
+    ("encoded", "decode", "value"),
+    KINDS,
+    ids=["store", "owner", "seal", "record", "moved", "region"],
 )
 
 
@@ -158,6 +165,10 @@ def with_field(encoded: bytes, **changes: object) -> bytes:
         ({"revision": "1"}, 4),
         ({"packs": ["../x", OTHER]}, 4),
         ({"runs": [[0, 1 << 70, 0, 0]]}, 4),
+        ({"name": "East US"}, 5),
+        ({"name": "../x"}, 5),
+        ({"name": None}, 5),
+        ({"portable": 1}, 5),
         ({"revision": "2"}, 2),
         ({"at": "yesterday"}, 2),
         ({"at": "2026-01-02T03:04:05Z"}, 2),

@@ -27,6 +27,7 @@ KNOWN_FEATURES: frozenset[str] = frozenset()
 EPOCH_MAX = (NUMBER_MAX + 1) >> 16
 """Each epoch has 65,536 generations of its own; later ones would not fit into keys."""
 
+_REGION_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SEED = re.compile(r"[0-9a-f]{16}")
 _HASHES = {"chunkId": "blake3-256-keyed", "packId": "sha256", "cut": "xxh3-64"}
 
@@ -128,7 +129,9 @@ def decode_region_mark(data: Buffer) -> RegionMark:
     """The name in `region.json`. Raises `Corrupt` (`DocumentCorrupt`) and `Invalid`."""
     body = decode_document("region", data)
     try:
-        mark = RegionMark(name=str(body["name"]), portable=bool(body["portable"]))
-    except KeyError as error:
+        mark = RegionMark(
+            name=identifier(body["name"], _REGION_NAME), portable=bool(body["portable"])
+        )
+    except (KeyError, ValueError) as error:
         raise field_corrupt("region", error) from error
     return proven("region", mark, encode_region_mark, data)
