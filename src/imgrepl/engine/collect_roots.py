@@ -5,7 +5,7 @@ record is read, and unless the index says the same of it, or knows of a later re
 names is kept in all regions that it targets.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -18,7 +18,9 @@ from imgrepl.engine.region_records import (
     resource_of,
 )
 from imgrepl.errors import Corrupt
-from imgrepl.gallery import contents, moved, records_log, versions
+from imgrepl.gallery import contents, identity, moved, records_log, versions
+from imgrepl.gallery import places as place_rows
+from imgrepl.gallery import regions as region_rows
 from imgrepl.gallery.lookups import resource_key
 from imgrepl.layout import keys
 from imgrepl.layout.keys import RecordKey
@@ -147,11 +149,14 @@ def _need(
     named = frozenset(version.content_ids)
     with engine.index.read() as tx:
         standing = contents.standing(tx, named)
+        is_older = row is None and version.revision < identity.generation_floor(tx)
     unknown = [c for c in sorted(named) if c not in standing or standing[c].removed]
     packs: set[PackId] = set()
     for content_id in unknown:
         found = _packs_in_manifests(engine, content_id, places)
         if found is None and any(place.region in regions for place in places):
+            if is_older and _is_nowhere(engine, content_id, regions):
+                continue
             raise Corrupt(
                 f"{where} names content {content_id}, of which no manifest is there",
                 code="RecordUnreadable",
@@ -166,6 +171,22 @@ def _need(
         contents=named,
         packs=frozenset(packs),
     )
+
+
+def _is_nowhere(engine: Engine, content_id: ContentId, regions: Collection[str]) -> bool:
+    """Whether no place of these regions has a manifest of a content; raises what stores raise.
+
+    A record from before this index took the store over, which its rebuild did not bring, came
+    late: from who was fenced out while it was on its way. Where all is gone that it names, nothing
+    is left to keep.
+    """
+    with engine.index.read() as tx:
+        known = {region.name for region in region_rows.list_all(tx)}
+        within = [place for place in place_rows.list_all(tx) if place.region in regions]
+    if not known.issuperset(regions):
+        return False
+    prefix = keys.manifest_prefix(content_id)
+    return not any(any(engine.stores.of(place).list(prefix)) for place in within)
 
 
 def _packs_in_manifests(

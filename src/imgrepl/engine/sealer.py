@@ -74,6 +74,8 @@ def commit(
         )
     places.check_owner(engine.stores.of(home), home, engine.index.identity)
     records.put_version(engine, version, home.region)
+    # who was fenced out while the record was on its way must not report what nobody will see
+    places.expect_owner(engine.stores.of(home), home, engine.index.identity)
     with engine.index.begin() as tx:
         operations.assert_held(tx, lease.operation.id, lease.fence)
         assert version.published_at is not None

@@ -45,6 +45,8 @@ class WriteOrderWatcher:
         if deleted_at is not None and at.asked_at > deleted_at:
             self._note("F-8", f"{url}/{key} was deleted and is written again")
         self.injured.discard((url, key))
+        if (url, key) in self.foreign:
+            return  # nobody knows it: it counts for nothing
         if pack := keys.parse_pack_key(key):
             self.pack_bytes_received += len(content)
             if hashlib.sha256(content).hexdigest() != pack.pack_id:
