@@ -96,7 +96,16 @@ class Model:
         for key, state in self.rows.items():
             if state is CONDEMNED and not self.is_needed(key[0]):
                 self.rows[key] = DELETING
-        return {key for key, state in self.rows.items() if state is DELETING}
+        held = {*self.named.values(), *(name for _, name in self.pins)}
+        return {
+            key
+            for key, state in self.rows.items()
+            if state is DELETING and (key[0] not in held or self._is_present(key[0]))
+        }
+
+    def _is_present(self, name: str) -> bool:
+        key = self.live(name)
+        return key is not None and self.rows[key] is PRESENT
 
     def is_taken_over(self) -> None:
         self.floor += PER_EPOCH

@@ -19,6 +19,7 @@ from imgrepl.model.gallery import VersionName
 from imgrepl.testing.simulation.climate import Climate
 from imgrepl.testing.simulation.deeds import Deed
 from imgrepl.testing.simulation.simulation import Simulation, opened
+from imgrepl.testing.simulation.watcher import injure
 from imgrepl.testing.simulation.weather import Weather
 from imgrepl.testing.simulation.workload import DEFINITIONS
 from imgrepl.testing.simulation.world import OPTIONS, Work
@@ -80,6 +81,19 @@ def one_half_dead(simulation: Simulation) -> None:
     assert simulation.do(simulation.deeds.delete(THREE)) is None
 
 
+def one_rotten(simulation: Simulation) -> None:
+    """A pack of it has a wrong bit in one of two regions."""
+    targets = [*HOME, TargetRequest("westeurope", 1)]
+    assert simulation.do(simulation.deeds.publish(ONE, ("patched",), targets)) is None
+    url = "s3://eastus/r0"
+    pack, *_ = simulation.world.network.servers[url].store.list("packs/")
+    injure(simulation.world.network, simulation.watcher, url, pack.key, "flip")
+
+
+def repair(simulation: Simulation) -> Deed:
+    return simulation.deeds.repair(ONE)
+
+
 @dataclass(frozen=True)
 class Pair:
     """Who meets whom, and what was before."""
@@ -97,6 +111,7 @@ PAIRS = {
     "two collections": Pair(one_deleted, collect, collect_compacting),
     "a region is added while packs are compacted": Pair(one_half_dead, collect_compacting, widen),
     "packs are compacted while a region is added": Pair(one_half_dead, widen, collect_compacting),
+    "a damaged pack while its successor is on its way": Pair(one_rotten, repair, collect),
     "a version goes while it is brought to a region": Pair(nothing_but_one, widen, delete_one),
 }
 

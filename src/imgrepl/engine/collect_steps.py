@@ -132,8 +132,16 @@ class Steps:
         ]
 
     def leftovers(self, tx: Connection) -> list[PlacePack]:
-        """What an earlier run, or a repair, gave up and nobody deleted yet."""
-        return packs.in_state(tx, self._place_id, DELETING, _LEFTOVERS_MAX)
+        """What an earlier run, or a repair, gave up and nobody deleted yet.
+
+        Not a damaged pack that is needed here and whose successor has not come: most of it may be
+        whole, and nobody knows whether the successor comes.
+        """
+        rows = packs.in_state(tx, self._place_id, DELETING, _LEFTOVERS_MAX)
+        ids: list[PackId] = [row.pack_id for row in rows]
+        replaced = packs.present_in(tx, self._place_id, ids).keys()
+        needless = unneeded.among(tx, self._place_id, ids, (DELETING,))
+        return [row for row in rows if row.pack_id in replaced or row.pack_id in needless]
 
     def condemn(self, tx: Connection, after: str) -> tuple[str | None, list[PlacePack]]:
         """One page behind `after`: present packs that nothing needs are condemned.

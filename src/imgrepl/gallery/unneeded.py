@@ -30,6 +30,7 @@ from imgrepl.gallery.schema import (
 from imgrepl.gallery.standing import replica_here
 from imgrepl.model.ids import ContentId, OperationId, PackId, PlaceId
 
+_EVERY_ROW = 1 << 20
 STORED: tuple[PackState, ...] = (PRESENT, DAMAGED, CONDEMNED)
 """States of objects that take room and are not given up yet."""
 
@@ -80,6 +81,17 @@ def packs_in(
     if among is not None:
         rows = rows.where(place_packs.c.pack_id.in_(among))
     return [pack_of(row) for row in tx.execute(rows)]
+
+
+def among(
+    tx: Connection, place_id: PlaceId, pack_ids: Iterable[PackId], states: Collection[PackState]
+) -> set[PackId]:
+    """Those of `pack_ids` that stand in one of `states` here and that nothing needs here."""
+    return {
+        row.pack_id
+        for batch in in_lists(pack_ids)
+        for row in packs_in(tx, place_id, _EVERY_ROW, states=states, among=batch)
+    }
 
 
 def pinned_in(tx: Connection, place_id: PlaceId, pack_ids: Iterable[PackId]) -> set[PackId]:
