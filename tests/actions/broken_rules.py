@@ -834,6 +834,13 @@ RULES = (
         ("eastus", "home region"),
     ),
     Broken(
+        "a target region is left",
+        lambda world: update(world, target_regions=[]),
+        "InvalidTargetRegions",
+        5,
+        ("no target region", "eastus"),
+    ),
+    Broken(
         "region to leave is a target",
         lambda world: update(world, remove_regions=("westeurope",)),
         "InvalidTargetRegions",

@@ -135,6 +135,26 @@ def test_what_cannot_change_of_a_version_is_refused(path: str) -> None:
     assert refused.value.target == path.partition("=")[0]
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        "publishingProfile.targetRegions=x",
+        'publishingProfile.targetRegions=["eastus"]',
+        'publishingProfile.targetRegions=[{"region": "eastus"}]',
+        "publishingProfile.replicaCount=many",
+        "publishingProfile.excludeFromLatest=perhaps",
+        "publishingProfile.endOfLifeDate=soon",
+        "safetyProfile.blockDeletionBeforeEndOfLife=3",
+        "tags=5",
+        'tags={"a": {"b": "c"}}',
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(word: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        _version_changes(sets=[word])
+    assert refused.value.code == "InvalidValue"
+
+
 def test_features_of_a_definition_say_since_when() -> None:
     before = shapes.definition(samples.definition(recommended_vcpus=Range(1, 4)))
     words = ["features", "name=IsHibernateSupported", "value=True", "startsAtVersion=1.2.0"]

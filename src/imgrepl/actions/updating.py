@@ -146,6 +146,13 @@ def _targets(
 ) -> tuple[TargetRegion, ...]:
     """The new list: replaced as a whole, or with regions added, changed and removed."""
     known = {target.name: target for target in version.target_regions}
+    if request.target_regions is not None and not request.target_regions:
+        raise Invalid(
+            f"{version.id} would have no target region: the home region {version.location} stays",
+            code="InvalidTargetRegions",
+            target=str(version.id),
+            hint=f"name {version.location}, or delete the version",
+        )
     if request.target_regions:
         asked = list(request.target_regions)
     else:

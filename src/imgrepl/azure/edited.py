@@ -144,7 +144,7 @@ class _Changed:
             return None
         try:
             return read(value)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Invalid(
                 f"{path} cannot be {value!r}",
                 code="InvalidValue",
@@ -183,6 +183,8 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _tags(value: Any) -> dict[str, str]:  # noqa: ANN401
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(type(value))
     return {str(name): _text(item) or "" for name, item in (value or {}).items()}
 
 
