@@ -18,7 +18,7 @@ export PYTHON
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test bench kills simulate fuzz lint format minio versitygw images clean
+.PHONY: help quickstart test bench kills machines simulate fuzz lint format minio versitygw images clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ bench:  ## imgrepl beside what people use today, on real servers; BENCH_IMAGES=f
 kills:  ## a publisher that is killed at random moments, KILLS=500 times; nothing may be lost
 	@scripts/environment.sh dev
 	KILLS=$(KILLS) .venv/bin/pytest -q -m slow -k killed_hundreds tests/e2e
+
+machines:  ## long random sequences of requests against small models: galleries, collecting
+	@scripts/environment.sh dev
+	.venv/bin/pytest -q -m slow tests/actions/test_gallery_machine.py \
+		tests/engine/test_collecting_machine.py
 
 simulate:  ## simulated worlds with every fault, SEEDS=10000 JOBS=2 FIRST=1; goes on where it was stopped
 	@scripts/environment.sh dev
