@@ -173,6 +173,15 @@ class Settings:
         Bound(MEBIBYTE, 32_767 * GIBIBYTE),
     )
     tags_max: int = _setting("Tags of one resource.", 50, Bound(0, 1_000))
+    shared_subscriptions_max: int = _setting(
+        "Subscriptions that a gallery is shared with directly.", 30, Bound(1, 10_000)
+    )
+    shared_tenants_max: int = _setting(
+        "Tenants that a gallery is shared with directly.", 5, Bound(1, 10_000)
+    )
+    grants_max: int = _setting(
+        "Roles that are granted on one gallery, definition or version.", 1_000, Bound(1, 10_000)
+    )
     prices_file: Path | None = field(
         default=None,
         metadata=_about(

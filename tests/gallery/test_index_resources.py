@@ -173,7 +173,7 @@ def test_the_activity_log_gives_the_latest_first(index: GalleryIndex) -> None:
         for number in range(5):
             activity.log(tx, "a", f"target{number % 2}", "Succeeded", {"n": number}, "me")
         latest = activity.list_recent(tx, 2)
-        of_one = activity.list_recent(tx, 9, "target1")
+        of_one = activity.list_recent(tx, 9, activity.ActivityFilter(target="target1"))
     assert [entry.detail["n"] for entry in latest] == [4, 3]
     assert [entry.detail["n"] for entry in of_one] == [3, 1]
     assert latest[0].at.tzinfo is not None

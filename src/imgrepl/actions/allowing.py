@@ -5,14 +5,18 @@ the index was allowed; the owner's changes are logged by the actions that make t
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
 
 from imgrepl.actions.context import Context
-from imgrepl.errors import NotAllowed
+from imgrepl.errors import Invalid, NotAllowed
 from imgrepl.gallery import activity, shares
 from imgrepl.model import policy
+from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
 from imgrepl.model.policy import Action, Decision, Scope, Standing
 from imgrepl.model.sharing import Caller, Role
 
+T = TypeVar("T")
 Sees = Callable[[Scope], bool]
 """Whether something may be seen."""
 
@@ -28,6 +32,8 @@ def check(ctx: Context, action: Action, scope: Scope) -> Decision:
     decision = _logged(ctx, decide(ctx, ctx.caller, action, scope))
     if not decision.allowed:
         raise refusal(decision)
+    if action not in policy.CONSUMERS_ACTIONS:
+        _refuse_other_names(ctx, scope)
     return decision
 
 
@@ -41,7 +47,10 @@ def seeing(ctx: Context, action: Action, within: Scope = None) -> Sees:
     if caller.owns_index:
         return _everything_is_seen
     with ctx.index.read() as tx:
-        standing = shares.standing_of_all(tx, ctx.index_owner)
+        within = shares.resolved(tx, within)
+        everything = shares.standing_of_all(tx, ctx.index_owner)
+    own = tuple(one for one in everything.grants if caller.is_named_by(one.grant.assignee))
+    standing = replace(everything, grants=own)
 
     def sees(scope: Scope) -> bool:
         return policy.decide(caller, action, scope, standing).allowed
@@ -57,8 +66,14 @@ def decide(ctx: Context, caller: Caller, action: Action, scope: Scope) -> Decisi
     if caller.owns_index:
         return policy.decide(caller, action, scope, Standing(owner=ctx.index_owner))
     with ctx.index.read() as tx:
-        standing = shares.standing_at(tx, scope, ctx.index_owner)
-    return policy.decide(caller, action, scope, standing)
+        own = shares.resolved(tx, scope)
+        standing = shares.standing_at(tx, own, ctx.index_owner)
+    return policy.decide(caller, action, own, standing)
+
+
+def of_oneself(_ctx: Context, answer: T) -> T:
+    """An answer that tells everybody about themselves alone: nothing is asked."""
+    return answer
 
 
 def refusal(decision: Decision) -> NotAllowed:
@@ -80,7 +95,42 @@ def _way_out(decision: Decision) -> str:
         return f"ask {grantors}"
     reads = Role.READER in decision.roles_needed
     role = Role.READER if reads else decision.roles_needed[-1]
-    return f"{grantors} can give {decision.caller.name} the role {role} there"
+    return (
+        f"{grantors} can grant it: `imgrepl share add {flags_of(decision.scope)}"
+        f" --assignee {decision.caller.name} --role {str(role)!r}`"
+    )
+
+
+def flags_of(scope: Scope) -> str:
+    """The options that name a resource on the command line."""
+    words: list[str] = []
+    for one in policy.lineage(scope):
+        match one:
+            case GalleryId():
+                named = {"--subscription": one.subscription, "-g": one.group}
+                words += [f"{flag} {name}" for flag, name in named.items() if name != "default"]
+                words.append(f"-r {one.gallery}")
+            case DefinitionId():
+                words.append(f"-i {one.definition}")
+            case VersionId():
+                words.append(f"-e {one.version}")
+    return " ".join(words)
+
+
+def _refuse_other_names(ctx: Context, scope: Scope) -> None:
+    """That what is changed is named by its own name, not by one that consumers use."""
+    if not any(isinstance(one, GalleryId) and "-" in one.gallery for one in policy.lineage(scope)):
+        return
+    with ctx.index.read() as tx:
+        own = shares.resolved(tx, scope)
+    if own != scope:
+        raise Invalid(
+            f"{policy.scope_name(scope)} is what consumers call {policy.scope_name(own)}: by that"
+            " name it can be read only",
+            code="ConsumersName",
+            target=policy.scope_name(scope),
+            hint=f"name it by `{flags_of(own)}`",
+        )
 
 
 def _logged(ctx: Context, decision: Decision) -> Decision:

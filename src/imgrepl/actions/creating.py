@@ -18,6 +18,7 @@ from imgrepl.actions import (
     parents,
     publishing,
     rehearsing,
+    sharing_profiles,
     source_rules,
     targets,
     versions,
@@ -117,6 +118,8 @@ def _wanted(
         _check_parents(tx, request)
     location = parents.home_of(tx, request, gallery)
     home = regions.get(tx, normal_region_name(location)).name
+    if gallery is not None:
+        sharing_profiles.check_member(gallery, home, has_plan=False, target=str(request.id))
     kind = _storage_account_type(request)
     count = 1 if request.replica_count is None else request.replica_count
     ctx.limits.check_replica_count(count, str(request.id))

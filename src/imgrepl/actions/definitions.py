@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import allowing, record_spreading
+from imgrepl.actions import allowing, record_spreading, sharing_profiles
 from imgrepl.actions.context import Context
 from imgrepl.errors import Conflict
 from imgrepl.gallery import activity, definitions, galleries, records_log, regions
@@ -103,6 +103,12 @@ def create(
         gallery = galleries.get(tx, request.id.gallery)
         asked = _checked(ctx, request, gallery.id, request.location or gallery.location)
         regions.get(tx, asked.location)
+        sharing_profiles.check_member(
+            gallery,
+            asked.location,
+            has_plan=asked.purchase_plan is not None,
+            target=str(asked.id),
+        )
         present = definitions.find(tx, asked.id)
         if present is not None:
             return _same(present, asked)

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from imgrepl.actions import allowing, definitions, erasing, galleries, version_deleting
+from imgrepl.actions import (
+    allowing,
+    definitions,
+    erasing,
+    galleries,
+    sharing_profiles,
+    version_deleting,
+)
 from imgrepl.actions.context import Context
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import Conflict
@@ -41,7 +48,7 @@ def delete_gallery(
     A dry run changes nothing and lists everything, with what stands in the way. Nothing goes while
     something does; a run that stops half-way goes on when it is repeated. Raises `NotFound`;
     `Conflict`: `NotEmpty`, `SoftDeleteEnabled`, `DeletionBlocked`, `OperationBusy`,
-    `ChangedMeanwhile`.
+    `GalleryShared`, `ChangedMeanwhile`.
     """
     allowing.check(ctx, Action.GALLERY_DELETE, gallery_id)
     gallery = galleries.show(ctx, gallery_id)
@@ -49,7 +56,7 @@ def delete_gallery(
     inside = galleries.tree(ctx, gallery_id)
     if not how.recursive:
         _refuse_children(str(gallery_id), [str(child) for child in inside.definitions], "gallery")
-    blocked = _obstacles(ctx, gallery, inside.versions, how)
+    blocked = [*_public(gallery), *_obstacles(ctx, gallery, inside.versions, how)]
     if not how.dry_run:
         _refuse_obstacles(str(gallery_id), blocked)
         _delete_versions(ctx, inside.versions)
@@ -118,6 +125,14 @@ def _obstacles(
     with ctx.index.read() as tx:
         obstacles = [erasing.obstacle(ctx, tx, version) for version in inside]
     return [*found, *(obstacle for obstacle in obstacles if obstacle is not None)]
+
+
+def _public(gallery: Gallery) -> list[Conflict]:
+    try:
+        sharing_profiles.refuse_public(gallery)
+    except Conflict as error:
+        return [error]
+    return []
 
 
 def _refuse_obstacles(parent: str, found: Sequence[Conflict]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from imgrepl.actions import allowing, record_spreading
 from imgrepl.actions.context import Context
+from imgrepl.actions.sharing_profiles import SharingRequest, is_said, profile_of, refuse_public
+from imgrepl.actions.sharing_profiles import changed as changed_sharing
 from imgrepl.errors import Conflict, Invalid
 from imgrepl.gallery import activity, definitions, galleries, records_log, regions, versions
 from imgrepl.model import etags, names, rules
@@ -13,6 +15,7 @@ from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, ImageVersion
 from imgrepl.model.ids import IncarnationId
 from imgrepl.model.policy import Action, Via
 from imgrepl.model.region import normal_region_name
+from imgrepl.model.sharing import PRIVATE
 
 RETENTION_DAYS_MAX = 90
 
@@ -26,6 +29,7 @@ class GalleryChanges:
     soft_delete_enabled: bool | None = None
     soft_delete_retention_days: int | None = None
     soft_delete_grace_days: int | None = None
+    sharing: SharingRequest | None = None
 
 
 NO_CHANGES = GalleryChanges()
@@ -51,14 +55,17 @@ def create(
     description: str | None = None,
     tags: Mapping[str, str] | None = None,
     bin_policy: GalleryChanges = NO_CHANGES,
+    sharing: SharingRequest | None = None,
 ) -> Gallery:
     """Makes a gallery; one that exists with the same fields is given as it is.
 
     Of `bin_policy` the fields of soft deletion are taken. Raises `NotFound` (`RegionNotFound`);
     `Conflict` (`GalleryExists`); `Invalid`: `InvalidName`, `InvalidTag`, `OutOfRange`,
-    `LimitExceeded`.
+    `LimitExceeded`, and what is wrong with how it is to be shareable.
     """
     allowing.check(ctx, Action.GALLERY_WRITE, gallery_id)
+    if sharing is not None:
+        allowing.check(ctx, Action.GALLERY_SHARE, gallery_id)
     plain = Gallery(
         id=names.check_gallery(gallery_id),
         incarnation=IncarnationId(uuid.uuid4().hex),
@@ -66,6 +73,7 @@ def create(
         location=normal_region_name(location),
         description=description or None,
         tags=rules.check_tags(tags or {}, ctx.limits),
+        sharing=PRIVATE if sharing is None else profile_of(sharing),
         created_at=ctx.clock.now(),
     )
     asked = _with_bin(plain, bin_policy)
@@ -73,6 +81,8 @@ def create(
         regions.get(tx, asked.location)
         present = galleries.find(tx, asked.id)
         if present is not None:
+            if sharing is None or is_said(present.sharing, sharing):
+                plain = replace(plain, sharing=present.sharing)
             return _same(present, _with_bin(_with_bin_of(present, plain), bin_policy))
         count = galleries.count(tx, asked.id.subscription, asked.location)
         where = f"subscription {asked.id.subscription} in {asked.location}"
@@ -154,12 +164,13 @@ def delete(ctx: Context, gallery_id: GalleryId, *, if_match: str | None = None) 
     """Deletes an empty gallery and leaves a tombstone.
 
     Raises `NotFound` (`GalleryNotFound`); `Conflict`: `NotEmpty` with its definitions,
-    `ChangedMeanwhile`.
+    `GalleryShared` while it is public, `ChangedMeanwhile`.
     """
     allowing.check(ctx, Action.GALLERY_DELETE, gallery_id)
     with ctx.index.begin() as tx:
         gallery = galleries.get(tx, gallery_id)
         etags.check_match(gallery, if_match)
+        refuse_public(gallery)
         revision = galleries.next_revision(tx, gallery_id)
         galleries.remove(tx, gallery_id)
         records_log.bury(tx, gallery.id, gallery.incarnation, revision)
@@ -175,6 +186,7 @@ def _same(present: Gallery, asked: Gallery) -> Gallery:
         "soft_delete_enabled",
         "soft_delete_retention_days",
         "soft_delete_grace_days",
+        "sharing",
     )
     differ = [name for name in fields if getattr(present, name) != getattr(asked, name)]
     if not differ:
@@ -199,6 +211,9 @@ def _actions_of(changes: GalleryChanges) -> list[Action]:
         soft_delete_grace_days=None,
     )
     asked = [Action.GALLERY_SOFT_DELETE] if others != changes else []
+    if changes.sharing is not None:
+        asked.append(Action.GALLERY_SHARE)
+        others = replace(others, sharing=None)
     return [*asked, Action.GALLERY_WRITE] if others != NO_CHANGES or not asked else asked
 
 
@@ -208,6 +223,8 @@ def _changed(ctx: Context, before: Gallery, changes: GalleryChanges) -> Gallery:
         after = replace(after, description=changes.description or None)
     if changes.tags is not None:
         after = replace(after, tags=rules.check_tags(changes.tags, ctx.limits))
+    if changes.sharing is not None:
+        after = replace(after, sharing=changed_sharing(after, changes.sharing))
     return _with_bin(after, changes)
 
 

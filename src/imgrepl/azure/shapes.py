@@ -10,7 +10,7 @@ from typing import Any
 from imgrepl.actions.limits_used import LimitUse
 from imgrepl.actions.usage import Usage, UsageReport
 from imgrepl.actions.version_requests import VersionView
-from imgrepl.azure import cost_shapes, resource_ids
+from imgrepl.azure import cost_shapes, resource_ids, sharing_shapes
 from imgrepl.azure.resource_ids import GALLERY_TYPE
 from imgrepl.azure.times import iso_utc
 from imgrepl.gallery.activity import ActivityEntry
@@ -33,24 +33,25 @@ Json = dict[str, Any]
 _GIB = 1 << 30
 
 
-def gallery(value: Gallery) -> Json:
+def gallery(value: Gallery, *, sharing_status: Json | None = None) -> Json:
     """A gallery as `az sig show` prints it."""
-    name = value.id.gallery
     return {
         "id": resource_ids.gallery_id(value.id),
-        "name": name,
+        "name": value.id.gallery,
         "type": GALLERY_TYPE,
         "resourceGroup": value.id.group,
         "location": value.location,
         "tags": dict(value.tags),
         "description": value.description,
-        "identifier": {"uniqueName": f"{value.id.subscription}-{name.upper()}"},
+        "identifier": {"uniqueName": value.id.unique_name},
         "provisioningState": value.provisioning_state.value,
         "softDeletePolicy": {
             "isSoftDeleteEnabled": value.soft_delete_enabled,
             "retentionPeriodInDays": value.soft_delete_retention_days,
             "gracePeriodInDays": value.soft_delete_grace_days,
         },
+        "sharingProfile": sharing_shapes.profile(value.sharing),
+        "sharingStatus": sharing_status,
         "etag": etag_of(value),
     }
 

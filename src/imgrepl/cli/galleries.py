@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from imgrepl.cli import gallery_moves
+from imgrepl.cli import gallery_moves, shared_galleries
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.bucket_options import BucketOptions
 from imgrepl.cli.fact_page import fact_page
@@ -27,10 +27,12 @@ from imgrepl.cli.options import (
     truth,
 )
 from imgrepl.cli.run import Injected
+from imgrepl.cli.share_options import Permissions
 from imgrepl.model.gallery import Gallery
 
 if TYPE_CHECKING:
     from imgrepl.actions.galleries import GalleryChanges
+    from imgrepl.actions.sharing_profiles import SharingRequest
 
 app = noun("gallery")
 app.command(gallery_moves.export, name="export")
@@ -56,6 +58,10 @@ PAGE = fact_page(
         "Soft deletion": "softDeletePolicy.isSoftDeleteEnabled",
         "Kept for days": "softDeletePolicy.retentionPeriodInDays",
         "Days of grace": "softDeletePolicy.gracePeriodInDays",
+        "Shared as": "sharingProfile.permissions",
+        "Shared with": "sharingProfile.groups[].ids[]",
+        "Public name": "sharingProfile.communityGalleryInfo.publicNames",
+        "Is public": "sharingProfile.communityGalleryInfo.communityGalleryEnabled",
         "ETag": "etag",
     }
 )
@@ -66,7 +72,7 @@ Description = Annotated[str | None, option("--description", text="For people.", 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class BinOptions(GalleryOptions):
-    """What becomes of deleted versions."""
+    """What becomes of deleted versions, and how the gallery may be shared."""
 
     soft_delete: Annotated[
         ThreeState,
@@ -88,6 +94,46 @@ class BinOptions(GalleryOptions):
             metavar="DAYS",
         ),
     ] = None
+
+    permissions: Permissions = None
+    publisher_uri: Annotated[
+        str | None, option("--publisher-uri", text="Community: the publisher.", metavar="URI")
+    ] = None
+    publisher_email: Annotated[
+        str | None,
+        option(
+            "--publisher-email",
+            "--publisher-contact",
+            text="Community: whom to write to.",
+            metavar="ADDRESS",
+        ),
+    ] = None
+    eula: Annotated[
+        str | None, option("--eula", text="Community: what users agree to.", metavar="TEXT|URI")
+    ] = None
+    public_name_prefix: Annotated[
+        str | None,
+        option(
+            "--public-name-prefix",
+            text="Community: what the public name begins with, 5 to 16 letters and digits.",
+            metavar="PREFIX",
+        ),
+    ] = None
+
+    def sharing(self) -> "SharingRequest | None":
+        """How the gallery is to be shareable, where anything was said of that."""
+        from imgrepl.actions.sharing_profiles import SharingRequest
+        from imgrepl.model.sharing import SharingPermission
+
+        texts = {
+            "publisher_uri": self.publisher_uri,
+            "publisher_contact": self.publisher_email,
+            "eula": self.eula,
+            "public_name_prefix": self.public_name_prefix,
+        }
+        if self.permissions is None and not any(texts.values()):
+            return None
+        return SharingRequest(permissions=self.permissions or SharingPermission.PRIVATE, **texts)
 
     def bin_policy(self) -> "GalleryChanges":
         """The changes of the bin that these options ask for."""
@@ -128,6 +174,7 @@ def create(
             description=description,
             tags=pairs(tags or (), "--tags"),
             bin_policy=options.bin_policy(),
+            sharing=options.sharing(),
         )
     return Answer(shapes.gallery(made), page=PAGE)
 
@@ -170,11 +217,13 @@ def show(*, options: ShowGalleryOptions, run: Injected) -> Answer:
 
     Exit codes: 0 done; 3 no such gallery.
     """
-    from imgrepl.actions import galleries
-    from imgrepl.azure import shapes
+    from imgrepl.actions import galleries, sharing
+    from imgrepl.azure import shapes, sharing_shapes
 
     with options.opened(run) as ctx:
-        return Answer(shapes.gallery(galleries.show(ctx, options.gallery_id)), page=PAGE)
+        found = galleries.show(ctx, options.gallery_id)
+        status = sharing_shapes.status(sharing.regions_told(ctx, found))
+    return Answer(shapes.gallery(found, sharing_status=status), page=PAGE)
 
 
 @Parameter(name="*")
@@ -190,7 +239,7 @@ class UpdateGalleryOptions(BinOptions, EditOptions):
         """The changes asked for: by edits of what is `present`, and by options, which win."""
         from imgrepl.azure import edited, shapes
 
-        stated = replace(self.bin_policy(), description=self.description)
+        stated = replace(self.bin_policy(), description=self.description, sharing=self.sharing())
         edits = self.edits
         tags = optional_pairs(self.tags, "--tags")
         return edited.changes(edited.gallery_changes, shapes.gallery(present), edits, stated, tags)
@@ -262,3 +311,7 @@ def delete(
             dry_run=dry_run,
         )
         return Answer(deleting.delete_gallery(ctx, options.gallery_id, how))
+
+
+for _name, _command in shared_galleries.COMMANDS.items():
+    app.command(_command, name=_name)

@@ -1,4 +1,4 @@
-"""The activity log: who did what to what, and how it ended."""
+"""The activity log: who did what to what, and how it ended; and who was allowed or refused what."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from imgrepl.gallery.lookups import fold
 from imgrepl.gallery.schema import activity
 
 
@@ -21,6 +22,25 @@ class ActivityEntry:
     target: str
     outcome: str
     detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityFilter:
+    """Which entries are wanted: all that is stated must hold. Texts compare without case.
+
+    `target` is a resource's name, with all that lies in it; `action` one action, or what actions
+    begin with where it ends in `*`; `since` is included, `until` is not.
+    """
+
+    principal: str | None = None
+    action: str | None = None
+    target: str | None = None
+    outcome: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+EVERYTHING = ActivityFilter()
 
 
 def log(
@@ -39,10 +59,38 @@ def log(
     )
 
 
-def list_recent(tx: Connection, limit: int, target: str | None = None) -> list[ActivityEntry]:
-    """The latest `limit` entries, newest first, of one target where given."""
+def list_recent(
+    tx: Connection, limit: int, wanted: ActivityFilter = EVERYTHING
+) -> list[ActivityEntry]:
+    """The latest `limit` entries that are wanted, newest first."""
     chosen = sa.select(*(column for column in activity.c if column is not activity.c.id))
-    if target is not None:
-        chosen = chosen.where(activity.c.target == target)
+    chosen = chosen.where(*_conditions(wanted))
     rows = tx.execute(chosen.order_by(activity.c.id.desc()).limit(limit))
     return [ActivityEntry(**row) for row in rows.mappings()]
+
+
+def _conditions(wanted: ActivityFilter) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    for column, text in (
+        (activity.c.principal, wanted.principal),
+        (activity.c.outcome, wanted.outcome),
+    ):
+        if text is not None:
+            found.append(sa.func.lower(column) == fold(text))
+    if wanted.action is not None:
+        found.append(_begins(activity.c.action, fold(wanted.action)))
+    if wanted.target is not None:
+        named, target = fold(wanted.target), sa.func.lower(activity.c.target)
+        found.append(sa.or_(target == named, target.startswith(f"{named}/", autoescape=True)))
+    if wanted.since is not None:
+        found.append(activity.c.at >= wanted.since)
+    if wanted.until is not None:
+        found.append(activity.c.at < wanted.until)
+    return found
+
+
+def _begins(column: sa.Column[str], text: str) -> sa.ColumnElement[bool]:
+    folded = sa.func.lower(column)
+    if text.endswith("*"):
+        return folded.startswith(text.removesuffix("*"), autoescape=True)
+    return folded == text

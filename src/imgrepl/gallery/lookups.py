@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, or_, select
 
 from imgrepl.errors import NotFound
 from imgrepl.gallery.schema import definitions, galleries, versions
@@ -32,12 +32,24 @@ def _parts(resource: GalleryId | DefinitionId | VersionId) -> tuple[GalleryId, l
 
 
 def is_gallery(gallery: GalleryId) -> ColumnElement[bool]:
-    """The condition that a row of `galleries` is this one."""
+    """The condition that a row of `galleries` is this one.
+
+    Galleries have no dash in their own names: one with a dash is a unique or a public name, by
+    which consumers know a gallery of any subscription and group.
+    """
+    if "-" in gallery.gallery:
+        return _is_known_as(fold(gallery.gallery))
     return and_(
         galleries.c.subscription_key == fold(gallery.subscription),
         galleries.c.name_key == fold(gallery.gallery),
         galleries.c.group_key == fold(gallery.group),
     )
+
+
+def _is_known_as(name: str) -> ColumnElement[bool]:
+    unique = galleries.c.subscription_key + "-" + galleries.c.name_key
+    public = galleries.c.sharing[("community", "public_name")].as_string()
+    return or_(unique == name, func.lower(public) == name)
 
 
 def gallery_row(gallery: GalleryId) -> ScalarSelect[int]:

@@ -56,6 +56,25 @@ def standing_at(tx: Connection, scope: Scope, owner: str) -> Standing:
     return Standing(owner=owner, grants=tuple(grants), sharing=sharing)
 
 
+def resolved(tx: Connection, scope: Scope) -> Scope:
+    """The scope by its gallery's own name, where it came by a unique or public one."""
+    lineage_of = lineage(scope)
+    gallery = lineage_of[0] if lineage_of else None
+    if not isinstance(gallery, GalleryId) or "-" not in gallery.gallery:
+        return scope
+    named: sa.Select[Any] = sa.select(*_GALLERY)
+    row = tx.execute(named.where(lookups.is_gallery(gallery))).one_or_none()
+    if row is None:
+        return scope
+    found = _gallery_id(row)
+    match scope:
+        case DefinitionId():
+            return found.definition(scope.definition)
+        case VersionId():
+            return found.definition(scope.definition.definition).version(scope.version)
+    return found
+
+
 def standing_of_all(tx: Connection, owner: str) -> Standing:
     """Every grant and every gallery that is not private."""
     found: list[ScopedGrant] = []

@@ -118,6 +118,11 @@ class GalleryId:
         parts = [self.subscription, self.group]
         return "/".join([*(parts if parts != ["default"] * 2 else []), self.gallery])
 
+    @property
+    def unique_name(self) -> str:
+        """The name by which those know it whom it is shared with directly."""
+        return f"{self.subscription}-{self.gallery.upper()}"
+
     def definition(self, name: str) -> "DefinitionId":
         """The id of a definition in this gallery."""
         return DefinitionId(gallery=self, definition=name)

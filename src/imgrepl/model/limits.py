@@ -12,6 +12,7 @@ _GIB = 1 << 30
 class Limits:
     """The limits that actions check. Counts are per subscription and region, as Azure's are.
 
+    `shared_…_max` are per gallery, `grants_max` is per gallery, definition or version;
     `replicas_max` is per version and region. `disk_bytes_max` holds for fully replicated versions,
     `shallow_disk_bytes_max` for shallow ones. Data disks have LUNs from 0 to `lun_max`.
     """
@@ -20,6 +21,9 @@ class Limits:
     definitions_max: int = 1_000
     versions_max: int = 10_000
     replicas_max: int = 100
+    shared_subscriptions_max: int = 30
+    shared_tenants_max: int = 5
+    grants_max: int = 1_000
     disk_bytes_max: int = 2_048 * _GIB
     shallow_disk_bytes_max: int = 32_767 * _GIB
     tags_max: int = 50

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from imgrepl.errors import Invalid
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
 from imgrepl.model.sharing import (
     PRIVATE,
@@ -44,14 +45,19 @@ class Action(StrEnum):
     GRANT_READ = "roleAssignments/read"
     GRANT_WRITE = "roleAssignments/write"
     ACTIVITY_READ = "activityLogs/read"
+    INVITATION_ANSWER = "sharedGalleries/invitations/action"
     INDEX_READ = "index/read"
     INDEX_WRITE = "index/write"
 
 
 _OF_INDEX = frozenset({Action.INDEX_READ, Action.INDEX_WRITE})
 _OF_CONSUMERS = frozenset({Action.GALLERY_READ, Action.DEFINITION_READ, Action.VERSION_READ})
+CONSUMERS_ACTIONS = _OF_CONSUMERS | {Action.INVITATION_ANSWER}
+"""What may be asked by the names that consumers know a gallery by."""
+
 _READS = _OF_CONSUMERS | {Action.GRANT_READ, Action.ACTIVITY_READ}
-_OWNER = frozenset(Action) - _OF_INDEX
+_OWNER = frozenset(Action) - _OF_INDEX - {Action.INVITATION_ANSWER}
+_ON_ANYTHING = frozenset({Action.GRANT_READ, Action.GRANT_WRITE, Action.ACTIVITY_READ})
 _SHARES = frozenset({Action.GALLERY_SHARE, Action.GALLERY_SOFT_DELETE})
 
 ACTIONS_OF: Mapping[Role, frozenset[Action]] = {
@@ -149,6 +155,35 @@ def roles_with(action: Action) -> tuple[Role, ...]:
     return tuple(role for role in Role if action in ACTIONS_OF[role])
 
 
+def parse_action(text: str) -> Action:
+    """Reads an action, in any case. Raises `Invalid` (`UnknownAction`)."""
+    for action in Action:
+        if action.lower() == text.lower():
+            return action
+    raise Invalid(
+        f"there is no action {text!r}; there are: {', '.join(Action)}",
+        code="UnknownAction",
+        target=text,
+        hint="`imgrepl share check` without --action explains each",
+    )
+
+
+def actions_on(scope: Scope) -> tuple[Action, ...]:
+    """What may be asked about a resource of this kind, or about the index."""
+    if scope is None:
+        return tuple(action for action in Action if action in _OF_INDEX)
+    above = {
+        GalleryId: "",
+        DefinitionId: "galleries/images",
+        VersionId: "galleries/images/versions",
+    }[type(scope)]
+    return tuple(
+        action
+        for action in Action
+        if (action.startswith(above) and action in _OWNER) or action in _ON_ANYTHING
+    )
+
+
 def covers(outer: Scope, inner: Scope) -> bool:
     """Whether `inner` is `outer` or lies in it."""
     return outer is None or any(_same(outer, one) for one in lineage(inner))
@@ -203,6 +238,8 @@ def _grant(caller: Caller, action: Action, scope: Scope, standing: Standing) -> 
 
 
 def _share(caller: Caller, action: Action, scope: Scope, standing: Standing) -> _Basis | None:
+    if action is Action.INVITATION_ANSWER:
+        return _invitation(caller, _sharing_of(scope, standing))
     if action is Action.INDEX_READ:
         profiles = tuple(standing.sharing.values())
     else:
@@ -215,6 +252,13 @@ def _share(caller: Caller, action: Action, scope: Scope, standing: Standing) -> 
             if one.invites(caller) and one.state is InvitationState.ACCEPTED:
                 reason = f"{one.kind.noun} {one.consumer} has accepted the direct share"
                 return _Basis(via=Via.DIRECT_SHARE, reason=reason)
+    return None
+
+
+def _invitation(caller: Caller, profile: SharingProfile) -> _Basis | None:
+    for one in profile.invitations:
+        if one.invites(caller):
+            return _Basis(via=Via.DIRECT_SHARE, reason=f"{one.kind.noun} {one.consumer} is invited")
     return None
 
 

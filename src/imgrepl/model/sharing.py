@@ -34,7 +34,12 @@ class Role(StrEnum):
         for role in cls:
             if _letters(role) == wanted:
                 return role
-        raise Invalid(f"{text!r} is no role: {', '.join(cls)}", code="InvalidRole", target=text)
+        raise Invalid(
+            f"{text!r} is no role: {', '.join(cls)}",
+            code="InvalidRole",
+            target=text,
+            hint="`imgrepl share check` shows which of them allow what",
+        )
 
 
 class AssigneeKind(StrEnum):
@@ -107,7 +112,10 @@ class Caller:
                 single[key] = check_principal(value)
             else:
                 raise Invalid(
-                    f"{text!r} names nobody: {_CALLER_RULE}", code="InvalidPrincipal", target=text
+                    f"{text!r} names nobody: {_CALLER_RULE}",
+                    code="InvalidPrincipal",
+                    target=text,
+                    hint="for example alice,group=operators,subscription=contoso",
                 )
         return cls(
             name=check_principal(name.strip()),
@@ -216,6 +224,7 @@ def check_principal(name: str) -> str:
             " first and last a letter or digit",
             code="InvalidPrincipal",
             target=name,
+            hint=f"who asks is {_CALLER_RULE}; a role is given to NAME or group:NAME",
         )
     return name
 
