@@ -3,11 +3,14 @@
 import pytest
 
 from actions.broken_rules import RULES, Broken
+from actions.broken_sharing import SHARING_RULES
 from engine.world import World
 from imgrepl.errors import ImgreplError
 
+EVERY_RULE = (*RULES, *SHARING_RULES)
 
-@pytest.mark.parametrize("broken", RULES, ids=lambda one: one.rule)
+
+@pytest.mark.parametrize("broken", EVERY_RULE, ids=lambda one: one.rule)
 def test_a_broken_rule_is_refused_and_says_all_of_it(broken: Broken, world: World) -> None:
     with pytest.raises(ImgreplError) as refused:
         broken.act(world)
@@ -20,5 +23,5 @@ def test_a_broken_rule_is_refused_and_says_all_of_it(broken: Broken, world: Worl
 
 
 def test_each_rule_has_a_name_of_its_own() -> None:
-    names = [broken.rule for broken in RULES]
+    names = [broken.rule for broken in EVERY_RULE]
     assert sorted(set(names)) == sorted(names)

@@ -1,9 +1,10 @@
 """Roles, direct shares, community galleries: given, used, taken away, kept in the records."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -333,10 +334,11 @@ def test_a_gallery_is_shared_with_as_many_as_the_limit_says(
 
 def test_only_a_gallery_that_may_be_shared_is_shared(world: World) -> None:
     gallery_id = world.definition.gallery
-    for refused in (
+    refusals: list[Callable[[], object]] = [
         lambda: sharing.invite(world.ctx, gallery_id, Consumers(tenants=["t"])),
         lambda: sharing.enable_community(world.ctx, gallery_id),
-    ):
+    ]
+    for refused in refusals:
         with pytest.raises(Conflict) as raised:
             refused()
         assert code_of(raised) == "SharingNotEnabled"
@@ -521,7 +523,7 @@ def test_every_decision_on_others_and_every_change_is_in_the_log(world: World) -
     with pytest.raises(NotAllowed):
         galleries.show(mallory, world.definition.gallery)
 
-    def logged(limit: int = 9, **wanted: str) -> list[tuple[str, str, str, str]]:
+    def logged(limit: int = 9, **wanted: Any) -> list[tuple[str, str, str, str]]:
         entries = activity.list_recent(world.ctx, limit, ActivityFilter(**wanted))
         return [(one.principal, one.action, one.target, one.outcome) for one in entries]
 

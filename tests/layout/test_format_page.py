@@ -91,7 +91,7 @@ def test_every_must_that_the_source_names_is_on_the_page() -> None:
 
 def test_every_kind_of_key_is_on_the_page() -> None:
     prefixes = [value for name, value in vars(keys).items() if name.endswith("_PREFIX")]
-    assert len(prefixes) == 6
+    assert len(prefixes) == 7
     for shape in (*prefixes, keys.STORE_KEY, keys.OWNER_KEY, keys.REGION_KEY):
         assert f"| `{shape}" in PAGE
 
@@ -102,6 +102,11 @@ def test_keys() -> None:
     manifest = keys.parse_manifest_key(fields["manifest"])
     assert pack == (example("pack")["pack id"], 0)
     assert manifest == (example("content-id")["content id"], 3)
+    export = keys.parse_export_key(fields["export"])
+    assert export is not None
+    assert keys.export_key(export) == fields["export"]
+    assert export[:2] == (example("content-id")["content id"], 1_767_225_600)
+    assert export[3:] == (example("pack")["pack id"], "qcow2")
 
 
 def test_cuts() -> None:

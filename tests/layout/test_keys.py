@@ -47,6 +47,7 @@ PARSERS: list[Callable[[str], object]] = [
     keys.parse_moved_key,
     keys.parse_seal_key,
     keys.parse_record_key,
+    keys.parse_export_key,
 ]
 near_keys = st.from_regex(
     r"\A(packs/[0-9a-f]{2}|manifests|moved|seals|records/a/b/c)/([0-9a-f]{64}|[0-9a-f]{32})"
@@ -69,6 +70,8 @@ def test_a_key_is_read_by_at_most_one_parser_and_made_again_identically(key: str
             assert keys.seal_key(content_id, number) == key
         case [keys.RecordKey(path, incarnation, number)]:
             assert keys.record_key(path, incarnation, number) == key
+        case [keys.ExportKey() as export]:
+            assert keys.export_key(export) == key
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,10 @@ def test_a_key_is_read_by_at_most_one_parser_and_made_again_identically(key: str
         f"records/a/../c/{INCARNATION}.1.json",
         f"records/a//c/{INCARNATION}.1.json",
         f"records/a/b/c/{INCARNATION}.1",
+        f"exports/{DIGEST}/12.{INCARNATION}.{DIGEST}.",
+        f"exports/{DIGEST}/012.{INCARNATION}.{DIGEST}.raw",
+        f"exports/{DIGEST}/12.{INCARNATION}.{DIGEST}.raw/x",
+        f"exports/{DIGEST}/1234567890123.{INCARNATION}.{DIGEST}.raw",
         "features/",
         "features/a/b",
         "store.json",
@@ -122,6 +129,11 @@ def test_the_shapes_are_those_of_the_layout() -> None:
     assert keys.manifest_key(content, 0) == f"manifests/{DIGEST}.0"
     assert keys.moved_key(pack, 1) == f"moved/{DIGEST}.1"
     assert keys.seal_key(content, 7) == f"seals/{DIGEST}.7"
+    export = keys.ExportKey(content, 1_767_225_600, str(INCARNATION), DIGEST, "vhd-dynamic")
+    assert keys.export_key(export) == (
+        f"exports/{DIGEST}/1767225600.{INCARNATION}.{DIGEST}.vhd-dynamic"
+    )
+    assert keys.parse_export_key(keys.export_key(export)) == export
     assert keys.feature_key("signed-manifests") == "features/signed-manifests"
     assert keys.record_key(version[:3], INCARNATION, 4) == (
         f"records/sub/rg(1)/golden/{INCARNATION}.4.json"

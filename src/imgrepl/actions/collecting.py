@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from imgrepl.actions import allowing, publishing, version_bin
+from imgrepl.actions import allowing, links, publishing, version_bin
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_bin import Purged
 from imgrepl.engine import collector
-from imgrepl.engine.collect_report import CollectReport
+from imgrepl.engine.collect_report import CollectReport, FreedFiles
 from imgrepl.engine.lease import Lease
 from imgrepl.errors import ImgreplError, Interrupted, Invalid
 from imgrepl.gallery import activity, operations
@@ -28,9 +28,10 @@ def collect(
 
     Without a grace that happens in one run: every step is checked again when it is taken. With
     `dry_run` it tells what it would do. Versions whose time in a bin is over are purged first, and
-    what only they needed goes with them. A region that cannot be read whole loses nothing; its
-    places say why, and `error` of the report is the first of those. Raises `Conflict`
-    (`OperationBusy`) while another process collects, `Invalid` (`OutOfRange`), and `Interrupted`.
+    what only they needed goes with them; so do image files that no link leads to any more. A region
+    that cannot be read whole loses nothing; its places say why, and `error` of the report is the
+    first of those. Raises `Conflict` (`OperationBusy`) while another process collects, `Invalid`
+    (`OutOfRange`), and `Interrupted`.
     """
     allowing.check(ctx, Action.INDEX_WRITE, None)
     if grace_seconds < 0:
@@ -40,13 +41,14 @@ def collect(
             hint="0 deletes at once what nothing names",
         )
     purged = version_bin.purge_expired(ctx, dry_run=dry_run)
+    freed = links.free(ctx, dry_run=dry_run)
     if dry_run:
         with ctx.index.read() as tx:
             ending = [rows.get(tx, one.version) for one in purged if one.error is None]
         rehearsed = collector.rehearse(
             ctx.engine, grace_seconds=grace_seconds, compacts=compacts, ending=ending
         )
-        return _with_purged(rehearsed, purged)
+        return _completed(rehearsed, purged, freed)
     operation_id = _operation(ctx, grace_seconds)
     lease_seconds, stop = ctx.engine.options.lease_seconds, ctx.engine.stop
     with Lease(ctx.index, operation_id, lease_seconds=lease_seconds, stop=stop) as lease:
@@ -64,14 +66,17 @@ def collect(
                 _end(ctx, lease, OperationState.FAILED, {"code": error.code})
             raise
         _end(ctx, lease, _outcome(report), _summary(report))
-    return _with_purged(report, purged)
+    return _completed(report, purged, freed)
 
 
-def _with_purged(report: CollectReport, purged: Sequence[Purged]) -> CollectReport:
+def _completed(
+    report: CollectReport, purged: Sequence[Purged], freed: Sequence[FreedFiles]
+) -> CollectReport:
     return replace(
         report,
         purged_versions=tuple(str(one.version) for one in purged if one.error is None),
         unpurged_versions=tuple(f"{one.version}: {one.error}" for one in purged if one.error),
+        freed_files=tuple(freed),
     )
 
 

@@ -16,7 +16,13 @@ from imgrepl.model.events import EventSink
 from imgrepl.model.ids import OperationId
 from imgrepl.model.limits import Limits
 from imgrepl.model.peer import Peer, PeerBucket
+from imgrepl.model.region import Place
 from imgrepl.model.sharing import Caller
+from imgrepl.store.protocols import Links
+
+
+def _no_links(_place: Place) -> None:
+    return None
 
 
 class Peers(Protocol):
@@ -60,7 +66,8 @@ class Context:
     `state_dir` holds the logs of detached workers. `acting` says more of who asks where that is not
     the owner of the index, whom `owner` names; without it, who asks is the owner. `pricing` is what
     costs are counted by; `choose` gives a number below the one it is handed, by which readers
-    spread over replicas.
+    spread over replicas; `links_of` gives what makes signed addresses in a place, or None where
+    nothing does.
     """
 
     engine: Engine
@@ -72,6 +79,7 @@ class Context:
     peers: "Peers" = field(default_factory=lambda: NoPeers())
     pricing: Pricing = field(default_factory=Pricing)
     choose: Callable[[int], int] = secrets.randbelow
+    links_of: Callable[[Place], Links | None] = _no_links
     acting: Caller | None = None
     owner: str | None = None
 

@@ -59,8 +59,8 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
         version = rows.get(tx, versions.resolve_name(tx, request.definition, request.name, where))
     soft_deletion.check_usable(version, ctx.clock.now())
     disk = versions.disk_of(version, request.lun)
-    chosen, sources = _sources(ctx, version, disk, where, request.replica)
-    manifest = exporter.read_manifest(ctx.engine, _content_of(disk), sources)
+    chosen, sources = sources_of(ctx, version, disk, where, request.replica)
+    manifest = exporter.read_manifest(ctx.engine, content_of(disk), sources)
     target = Path(request.file).absolute()
     writer = open_writer(
         target,
@@ -105,8 +105,8 @@ def checksum(ctx: Context, version_id: VersionId, disk_lun: int | None) -> dict[
         version = rows.get(tx, version_id)
     soft_deletion.check_usable(version, ctx.clock.now())
     disk = versions.disk_of(version, disk_lun)
-    chosen, sources = _sources(ctx, version, disk, None, None)
-    manifest = exporter.read_manifest(ctx.engine, _content_of(disk), sources)
+    chosen, sources = sources_of(ctx, version, disk, None, None)
+    manifest = exporter.read_manifest(ctx.engine, content_of(disk), sources)
     digest = hashlib.sha256()
     reporter = Reporter(ctx.engine, "checksum", str(version_id))
     with reporter:
@@ -134,7 +134,8 @@ def _served(served: Counter[str], *, asked: str) -> dict[str, Any]:
     }
 
 
-def _content_of(disk: VersionDisk) -> ContentId:
+def content_of(disk: VersionDisk) -> ContentId:
+    """The disk's content. Raises `NotFound` (`VersionStaged`) while it is not durable."""
     if disk.content_id is None:
         raise NotFound(
             "the version is still being published",
@@ -144,7 +145,7 @@ def _content_of(disk: VersionDisk) -> ContentId:
     return disk.content_id
 
 
-def _sources(
+def sources_of(
     ctx: Context,
     version: ImageVersion,
     disk: VersionDisk,
@@ -180,7 +181,7 @@ def _sources(
         )
     first = _first_places(ctx, ready[0], number)
     with ctx.index.read() as tx:
-        holding = contents.sealed_places(tx, _content_of(disk))
+        holding = contents.sealed_places(tx, content_of(disk))
         sealed = [place_rows.get(tx, place_id) for place_id in holding]
     others = [place for part in ready for place in part.all_places]
     return ready[0].region, list({p.id: p for p in [*first, *others, *sealed]}.values())

@@ -23,9 +23,9 @@ from imgrepl.settings import Settings
 from imgrepl.store.adaptive import AdaptiveStore, Windows
 from imgrepl.store.credentials import S3Clients
 from imgrepl.store.looking_first import LookingFirstStore
-from imgrepl.store.metered import MeteredStore
+from imgrepl.store.metered import MeteredStore, Traffic
 from imgrepl.store.opening import open_store
-from imgrepl.store.protocols import Store
+from imgrepl.store.protocols import Links, Store
 from imgrepl.store.read_only import ReadOnlyStore
 from imgrepl.store.throttled import Bucket, Throttle, ThrottledStore
 
@@ -83,6 +83,31 @@ class PlaceStores:
                 looking = LookingFirstStore(wire, lambda: self._known(place, wire))
                 store = self._stores[place.id] = self._patient(looking)
             return store
+
+    def links_of(self, place: Place) -> Links | None:
+        """What gives out signed addresses in a place; None for a directory, which has no server.
+
+        Image files are written for them: where nothing is to be written, there are none either.
+        """
+        if self._read_only or not place.endpoint.url.startswith("s3://"):
+            return None
+        from imgrepl.store.retrying import RetryPolicy
+        from imgrepl.store.retrying_links import RetryingLinks
+        from imgrepl.store.s3 import S3Store
+        from imgrepl.store.s3_links import S3Links
+        from imgrepl.store.wrapping import bare
+
+        store = bare(self.of(place))
+        assert isinstance(store, S3Store), f"{place.endpoint.url} is in a bucket"
+        meter = self._meters[place.region]
+
+        def before_part(sent_bytes: int) -> None:
+            if self._throttle is not None:
+                self._throttle.request(sent_bytes=sent_bytes)
+            meter.add(Traffic(puts=1, sent_bytes=sent_bytes))
+
+        policy = RetryPolicy(deadline_seconds=self._settings.retry_deadline_seconds)
+        return RetryingLinks(S3Links(store), policy, self._clock, before_part)
 
     def probe(self, place: Place) -> Capabilities:
         """What the place's server can do; asked once per server and process."""

@@ -71,6 +71,7 @@ def wired(
             owner=owner,
             state_dir=settings.state_dir,
             open_source=stores.open_source,
+            links_of=stores.links_of,
             pricing=pricing_of(settings),
             spawn=lambda operation_id: spawn_worker(settings, operation_id),
             peers=peers,

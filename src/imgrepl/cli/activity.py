@@ -58,7 +58,7 @@ class ActivityOptions(AnyResourceOptions):
         str | None, option("--end-time", "--until", text="Before this time.", metavar="TIME")
     ] = None
     limit: Annotated[
-        int, option("--max-events", text="At most so many; 100 if absent.", metavar="N")
+        int, option("--max-events", text="At most so many. Default: 100.", metavar="N")
     ] = 100
 
     @property

@@ -29,6 +29,7 @@ _COMPACTED = (
     Column("New packs", "newPacks"),
     Column("New bytes", "newBytes"),
 )
+_FREED = (Column("Region", "region"), Column("Linked files", "files"), Column("Freed", "bytes"))
 _ERRORS = (Column("Place", "place"), Column("Left alone because", "error.message"))
 
 
@@ -40,7 +41,10 @@ def collect_page(report: Json) -> Iterator[Block]:
     yield Grid(kept, _KEPT)
     compacted = report["compacted"]
     yield Grid([place for place in compacted if place["packs"]], _COMPACTED)
-    yield Grid([place for place in (*places, *compacted) if place["error"]], _ERRORS)
+    freed = report["freedFiles"]
+    yield Grid([region for region in freed if region["files"]], _FREED)
+    away = [{**region, "place": region["region"]} for region in freed]
+    yield Grid([place for place in (*places, *compacted, *away) if place["error"]], _ERRORS)
     yield Facts(
         {
             "Operations ended": report["endedOperations"],

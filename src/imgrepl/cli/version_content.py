@@ -29,7 +29,8 @@ class LookingOptions(BucketOptions, VersionOrLatestOptions):
     """Names a version to look at, in the index's gallery or in a bucket."""
 
 
-def _lun(disk: str) -> int | None:
+def lun_of(disk: str) -> int | None:
+    """The LUN that `--disk` names; None is the OS disk."""
     if disk == "os":
         return None
     if not disk.isdecimal():
@@ -54,7 +55,7 @@ def checksum(*, options: LookingOptions, disk: DiskText = "os", run: Injected) -
     from imgrepl.actions import downloads
 
     with options.opened(run) as ctx:
-        found = downloads.checksum(ctx, options.found(ctx), _lun(disk))
+        found = downloads.checksum(ctx, options.found(ctx), lun_of(disk))
     return Answer(found, page=checksum_page)
 
 
@@ -91,7 +92,7 @@ class DownloadOptions(BucketOptions, VersionOrLatestOptions):
             name=self.version,
             file=self.file,
             format=self.format,
-            lun=_lun(self.disk),
+            lun=lun_of(self.disk),
             region=self.region,
             replica=self.replica,
             overwrite=self.overwrite,

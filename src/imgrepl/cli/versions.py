@@ -7,6 +7,7 @@ from imgrepl.cli import (
     version_content,
     version_copy,
     version_lifecycle,
+    version_links,
     version_publishing,
     version_replication,
 )
@@ -32,6 +33,9 @@ _COMMANDS: dict[str, Callable[..., Answer | None]] = {
     "checksum": version_content.checksum,
     "compare": version_compare.compare,
     "download": version_content.download,
+    "link": version_links.link,
+    "list-links": version_links.list_links,
+    "revoke-links": version_links.revoke_links,
     "verify": version_content.verify,
     "repair": version_content.repair,
 }

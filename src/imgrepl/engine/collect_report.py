@@ -92,6 +92,25 @@ class Compacted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FreedFiles:
+    """Image files for links that went from a region; where `error` is set, they were left."""
+
+    region: str
+    files: int = 0
+    bytes: int = 0
+    error: ImgreplError | None = None
+
+    def as_json(self) -> Json:
+        """Plain values."""
+        return {
+            "region": self.region,
+            "files": self.files,
+            "bytes": self.bytes,
+            "error": _error(self.error),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class CollectReport:
     """A whole collection.
 
@@ -112,12 +131,14 @@ class CollectReport:
     purged_versions: tuple[str, ...] = ()
     unpurged_versions: tuple[str, ...] = ()
     compacted: tuple[Compacted, ...] = ()
+    freed_files: tuple[FreedFiles, ...] = ()
 
     @property
     def error(self) -> ImgreplError | None:
         """The first thing that kept a place from being collected, or compacted."""
         errors = [place.error for place in self.places]
         errors += [place.error for place in self.compacted]
+        errors += [region.error for region in self.freed_files]
         return next((error for error in errors if error is not None), None)
 
     @property
@@ -146,6 +167,7 @@ class CollectReport:
             "purgedVersions": list(self.purged_versions),
             "unpurgedVersions": list(self.unpurged_versions),
             "compacted": [place.as_json() for place in self.compacted],
+            "freedFiles": [region.as_json() for region in self.freed_files],
         }
 
 

@@ -98,5 +98,5 @@ def _gone(
 
 def _is_ours(key: str) -> bool:
     """Whether it is what other parts of the program look after."""
-    parsers = (keys.parse_record_key, keys.parse_feature_key)
+    parsers = (keys.parse_record_key, keys.parse_feature_key, keys.parse_export_key)
     return key in _OF_EVERY_PLACE or any(parse(key) is not None for parse in parsers)

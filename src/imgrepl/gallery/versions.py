@@ -1,6 +1,6 @@
 """Image versions: staged, committed, changed, removed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table
 
 from imgrepl.errors import Conflict
 from imgrepl.gallery import lookups, moved, revisions, version_rows
+from imgrepl.gallery.bulk import in_lists
 from imgrepl.gallery.packs import PRESENT
 from imgrepl.gallery.schema import (
     content_packs,
@@ -130,6 +131,19 @@ def failed_somewhere(tx: Connection) -> list[VersionId]:
         replicas.c.version_id == versions.c.id, replicas.c.state == ReplicaState.FAILED
     )
     return [version.id for version in _listed(tx, failed, include_staged=False)]
+
+
+def contents_in_use(tx: Connection, asked: Collection[ContentId]) -> set[ContentId]:
+    """Which of these contents are disks of committed versions, those in bins included."""
+    found: set[ContentId] = set()
+    for batch in in_lists(asked):
+        chosen = (
+            sa.select(version_disks.c.content_id)
+            .join(versions, versions.c.id == version_disks.c.version_id)
+            .where(versions.c.committed, version_disks.c.content_id.in_(batch))
+        )
+        found.update(ContentId(one) for one in tx.scalars(chosen) if one is not None)
+    return found
 
 
 def operation_of(tx: Connection, version: VersionId) -> OperationId | None:

@@ -24,6 +24,7 @@ MANIFESTS_PREFIX = "manifests/"
 MOVED_PREFIX = "moved/"
 SEALS_PREFIX = "seals/"
 RECORDS_PREFIX = "records/"
+EXPORTS_PREFIX = "exports/"
 
 NUMBER_MAX = (1 << 31) - 1
 """Of generations and revisions."""
@@ -35,6 +36,9 @@ _PACK = re.compile(rf"packs/([0-9a-f]{{2}})/{_DIGEST}\.{_NUMBER}")
 _MANIFEST = re.compile(rf"manifests/{_DIGEST}\.{_NUMBER}")
 _MOVED = re.compile(rf"moved/{_DIGEST}\.{_NUMBER}")
 _SEAL = re.compile(rf"seals/{_DIGEST}\.{_NUMBER}")
+_EXPORT = re.compile(
+    rf"exports/{_DIGEST}/(0|[1-9][0-9]{{0,11}})\.([0-9a-f]{{32}})\.{_DIGEST}\.([a-z0-9][a-z0-9-]{{0,15}})"
+)
 _RECORD = re.compile(rf"records/((?:[^/]+/){{3,5}})([0-9a-f]{{32}})\.{_NUMBER}\.json")
 _NAME = re.compile(r"[a-z0-9_(][a-z0-9._()-]{0,89}(?<!\.)")
 _RECORD_FILE = re.compile(r"[0-9a-f]{32}\.[0-9]+\.json")
@@ -66,6 +70,19 @@ class SealKey(NamedTuple):
 
     content_id: ContentId
     revision: int
+
+
+class ExportKey(NamedTuple):
+    """A disk as one image file, for links: kept until `until`, in seconds since 1970.
+
+    `nonce` makes the key unguessable and of one use; `sha256` is the file's.
+    """
+
+    content_id: ContentId
+    until: int
+    nonce: str
+    sha256: str
+    format: str
 
 
 class RecordKey(NamedTuple):
@@ -155,6 +172,25 @@ def parse_seal_key(key: str) -> SealKey | None:
     """Opposite of `seal_key`."""
     parts = _digest_and_number(_SEAL, key)
     return SealKey(ContentId(parts[0]), parts[1]) if parts else None
+
+
+def export_key(export: ExportKey) -> str:
+    """Where an image file for links lies."""
+    name = f"{export.until}.{export.nonce}.{export.sha256}.{export.format}"
+    return _made(parse_export_key, f"{export_prefix(export.content_id)}{name}")
+
+
+def export_prefix(content_id: ContentId) -> str:
+    """What the keys of all image files of a disk begin with."""
+    return f"{EXPORTS_PREFIX}{content_id}/"
+
+
+def parse_export_key(key: str) -> ExportKey | None:
+    """Opposite of `export_key`."""
+    match = _EXPORT.fullmatch(key)
+    if match is None:
+        return None
+    return ExportKey(ContentId(match[1]), int(match[2]), match[3], match[4], match[5])
 
 
 def record_key(path: tuple[str, ...], incarnation: IncarnationId, revision: int) -> str:

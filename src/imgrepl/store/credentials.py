@@ -185,6 +185,7 @@ def _config(endpoint: Endpoint, options: StoreOptions) -> Any:  # noqa: ANN401 -
     if addressing == "auto" and endpoint.endpoint_url:
         addressing = "path"
     return Config(
+        signature_version="s3v4",  # else addresses are signed in the way of before 2014
         s3={"addressing_style": addressing, "payload_signing_enabled": False},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

@@ -13,6 +13,7 @@ itself).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 Body = bytes | bytearray | memoryview
@@ -124,6 +125,44 @@ class Copies(Protocol):
         Replaces what stood there (copies are conditional on few servers): callers copy immutable,
         content-named objects only. Raises `NotFound` when the source object is missing and
         `Invalid` (`CopyNotSupported`) where the server cannot.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """An upload in parts that was begun and neither finished nor given up."""
+
+    key: str
+    upload_id: str
+    begun_at: datetime
+
+
+@runtime_checkable
+class Links(Protocol):
+    """May put an object that is larger than one body, and give out signed addresses.
+
+    An upload in parts shows nothing before it is finished.
+    """
+
+    def begin(self, key: str) -> str:
+        """Begins an upload; gives its id. One that is begun twice is one too many: see below."""
+
+    def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> str:
+        """Part `number`, from 1 on; gives its ETag. All but the last have 5 MiB or more."""
+
+    def finish(self, key: str, upload_id: str, etags: Sequence[str]) -> None:
+        """Makes the object of its parts, in their order. Raises `NotFound` for an unknown id."""
+
+    def give_up(self, key: str, upload_id: str) -> None:
+        """Frees the parts of an upload; one that is not there is a success."""
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """Uploads under `prefix` that nobody finished, by whomever."""
+
+    def signed_url(self, key: str, *, seconds: int, filename: str) -> str:
+        """An address by which anybody gets the object for so long, as a file of this name.
+
+        Makes no request. The signature ends with the credentials that made it, if these end before.
         """
 
 

@@ -131,24 +131,28 @@ class RetryingStore(StoreWrapper):
         return self._try(attempt)
 
     def _try(self, attempt: Callable[[int], _Answer]) -> _Answer:
-        """Calls `attempt` with 1, 2, … until it answers or the policy's patience ends."""
-        policy, deadline = self._policy, self._clock.monotonic() + self._policy.deadline_seconds
+        return patiently(self._policy, self._clock, attempt)
 
-        def is_enough(state: tenacity.RetryCallState) -> bool:
-            ends = self._clock.monotonic() + state.upcoming_sleep
-            return state.attempt_number >= policy.attempts_max or ends > deadline
 
-        trying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_worth_it),
-            wait=_wait(policy),
-            stop=is_enough,
-            sleep=self._clock.sleep,
-            reraise=True,
-        )
-        for number in trying:
-            with number:
-                return attempt(number.retry_state.attempt_number)
-        raise AssertionError("tenacity ends by an answer or an error")
+def patiently(policy: RetryPolicy, clock: Clock, attempt: Callable[[int], _Answer]) -> _Answer:
+    """Calls `attempt` with 1, 2, … until it answers or the policy's patience ends."""
+    deadline = clock.monotonic() + policy.deadline_seconds
+
+    def is_enough(state: tenacity.RetryCallState) -> bool:
+        ends = clock.monotonic() + state.upcoming_sleep
+        return state.attempt_number >= policy.attempts_max or ends > deadline
+
+    trying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_is_worth_it),
+        wait=_wait(policy),
+        stop=is_enough,
+        sleep=clock.sleep,
+        reraise=True,
+    )
+    for number in trying:
+        with number:
+            return attempt(number.retry_state.attempt_number)
+    raise AssertionError("tenacity ends by an answer or an error")
 
 
 class _StillThere(Unavailable):

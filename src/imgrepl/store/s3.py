@@ -66,6 +66,10 @@ class S3Store:
         """The key as the bucket knows it."""
         return self._prefix + checked_key(key)
 
+    def full_prefix(self, prefix: str) -> str:
+        """The beginning of keys as the bucket knows it."""
+        return self._prefix + checked_prefix(prefix)
+
     @contextmanager
     def translating(
         self,

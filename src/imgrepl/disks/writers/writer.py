@@ -65,7 +65,7 @@ def open_writer(
     `FormatUnknown`), or what `PartFile` raises.
     """
     assert len(identity) == 16
-    _check_size(format, size_bytes)
+    check_writable(format, size_bytes)
     part = PartFile(path, file_bytes_max=file_bytes_max(format, size_bytes), overwrite=overwrite)
     try:
         return _writer(part, format, size_bytes, identity, created_seconds)
@@ -105,7 +105,11 @@ def _writer(
             return RawWriter(part, size_bytes)
 
 
-def _check_size(disk_format: str, size_bytes: int) -> None:
+def check_writable(disk_format: str, size_bytes: int) -> None:
+    """Whether a disk of this size can be a file of this format.
+
+    Raises `Invalid` (`FormatUnknown`, `DiskSizeInvalid`).
+    """
     if disk_format not in FORMATS:
         raise errors.Invalid(
             f"{disk_format!r} is no format that can be written",
