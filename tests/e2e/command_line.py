@@ -38,10 +38,14 @@ class Ran:
 
 @dataclass
 class Cli:
-    """Runs `imgrepl` with an index, state and cache of its own below `home`."""
+    """Runs `imgrepl` with an index, state and cache of its own below `home`.
+
+    `through` is a command that runs it in its turn, with other rights for example.
+    """
 
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
+    through: tuple[str, ...] = ()
 
     @property
     def index(self) -> Path:
@@ -67,7 +71,7 @@ class Cli:
     def start(self, *words: object, **variables: str) -> "subprocess.Popen[str]":
         """The process of a command, in a group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "imgrepl", *map(str, words), "-o", "json"],
+            [*self.through, sys.executable, "-m", "imgrepl", *map(str, words), "-o", "json"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
