@@ -416,5 +416,6 @@ def test_any_sequence_leaves_what_the_model_says_and_a_rebuild_finds_it() -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 def test_many_long_sequences_leave_what_the_model_says() -> None:
     _run(examples=300, steps=60)

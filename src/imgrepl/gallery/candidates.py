@@ -1,6 +1,7 @@
 """What `latest` is chosen from, newest first, a page at a time."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,29 +24,39 @@ def newest_first(tx: Connection, definition: DefinitionId) -> Iterator[Candidate
     Pages are read as they are needed and grow: the answer is mostly among the first. Raises
     `NotFound` (`GalleryNotFound`, `DefinitionNotFound`).
     """
-    number = lookups.definition_number(tx, definition)
-    below: VersionName | None = None
-    page = _PAGE_FIRST
+    values: dict[str, Any] = lookups.keys_of(definition) | {"page": _PAGE_FIRST}
+    first = True
     while True:
-        rows = tx.execute(_page(number, below, page)).all()
+        rows = tx.execute(_statement(first), values).all()
         found = list(_candidates(rows))
+        if first and not found:
+            lookups.definition_number(tx, definition)  # one question less where there are some
         yield from found
-        if len(found) < page:
+        if len(found) < values["page"]:
             return
-        below = found[-1].version
-        page = min(page * 4, _PAGE_LAST)
+        last = found[-1].version
+        values |= {"major": last.major, "minor": last.minor, "patch": last.patch}
+        values["page"] = min(values["page"] * 4, _PAGE_LAST)
+        first = False
 
 
-def _page(number: int, below: VersionName | None, page: int) -> sa.Select[Any]:
+@cache
+def _statement(first: bool) -> sa.Select[Any]:
+    """A page of a definition's versions; what follows the first is below a number.
+
+    Made once: making it takes as long as asking it.
+    """
     chosen = sa.select(
         versions.c.id,
         *_NUMBER,
         versions.c.exclude_from_latest,
         versions.c.provisioning_state,
         versions.c.deleted_at,
-    ).where(versions.c.definition_id == number, versions.c.committed)
-    if below is not None:
+    ).where(versions.c.definition_id == lookups.bound_definition_row(), versions.c.committed)
+    if not first:
+        below = (sa.bindparam(name, type_=sa.Integer) for name in ("major", "minor", "patch"))
         chosen = chosen.where(sa.tuple_(*_NUMBER) < sa.tuple_(*below))
+    page = sa.bindparam("page", type_=sa.Integer)
     newest = chosen.order_by(*(column.desc() for column in _NUMBER)).limit(page).subquery()
     completed = sa.exists().where(
         replicas.c.version_id == newest.c.id,

@@ -2,7 +2,16 @@
 
 from typing import NoReturn
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+)
 
 from imgrepl.errors import NotFound
 from imgrepl.gallery.schema import definitions, galleries, versions
@@ -64,6 +73,38 @@ def definition_row(definition: DefinitionId) -> ScalarSelect[int]:
         .where(
             definitions.c.gallery_id == gallery_row(definition.gallery),
             definitions.c.name_key == fold(definition.definition),
+        )
+        .scalar_subquery()
+    )
+
+
+def keys_of(definition: DefinitionId) -> dict[str, str]:
+    """The values of `bound_definition_row` for this definition."""
+    gallery = definition.gallery
+    return {
+        "subscription_key": fold(gallery.subscription),
+        "group_key": fold(gallery.group),
+        "gallery_key": fold(gallery.gallery),
+        "definition_key": fold(definition.definition),
+    }
+
+
+def bound_definition_row() -> ScalarSelect[int]:
+    """As `definition_row`, for a statement that is made once: `keys_of` gives its values."""
+    gallery = (
+        select(galleries.c.id)
+        .where(
+            galleries.c.subscription_key == bindparam("subscription_key"),
+            galleries.c.name_key == bindparam("gallery_key"),
+            galleries.c.group_key == bindparam("group_key"),
+        )
+        .scalar_subquery()
+    )
+    return (
+        select(definitions.c.id)
+        .where(
+            definitions.c.gallery_id == gallery,
+            definitions.c.name_key == bindparam("definition_key"),
         )
         .scalar_subquery()
     )
