@@ -111,5 +111,6 @@ def _footers(
                     f"no place has pack {need.pack_id} whole",
                     code="PackMissing",
                     target=need.pack_id,
+                    hint="it is there through other packs: the stored bytes of packs tell the rest",
                 )
             yield need, footer

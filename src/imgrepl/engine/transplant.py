@@ -45,6 +45,7 @@ from imgrepl.model.region import Place
 from imgrepl.model.slots import SlotRange, union
 
 _Frame = tuple[FrameEntry, Buffer]
+_MEND = "run `imgrepl image-version repair` where it is copied from"
 
 
 def transplant_content(
@@ -335,6 +336,7 @@ class _Transplant:
                     f"{place.name} does not hold pack {need.pack_id} as it was written",
                     code="PackDamaged",
                     target=need.pack_id,
+                    hint=_MEND,
                 )
             return place, body
 
@@ -377,4 +379,5 @@ def _other_chunks(need: PackNeed) -> Corrupt:
         f"pack {need.pack_id} does not hold the chunks that its footer named",
         code="PackDamaged",
         target=need.pack_id,
+        hint=_MEND,
     )

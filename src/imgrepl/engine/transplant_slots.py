@@ -123,6 +123,7 @@ class SlotMap:
             raise Corrupt(
                 f"slot {slot} of pack {use.pack_id} is named, which the pack does not have",
                 code="ManifestCorrupt",
+                hint="`imgrepl image-version repair` mends it where it comes from",
             )
         plain, stored = int(footer.plain_bytes[slot]), int(footer.stored_bytes[slot])
         return _Chunk(footer.chunk_id(slot), plain, stored)

@@ -11,10 +11,11 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class StageStarted(Event):
-    """A stage begins: `read`, `replicate`, `verify`, `download`, `repair`, `collect`, `rebuild`.
+    """A stage begins.
 
-    `subject` is a region's name, or the version for stages that have none; `bytes_total` is None
-    where it is unknown.
+    It is `read`, `copy`, `replicate`, `verify`, `download`, `repair`, `collect`, `rebuild` or
+    `move-home`. `subject` is a region's name, or the version for stages that have none;
+    `bytes_total` is None where it is unknown.
     """
 
     stage: str
