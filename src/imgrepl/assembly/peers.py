@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from imgrepl.actions.context import Context
 from imgrepl.assembly.bounds import new_domain
@@ -40,7 +40,7 @@ class OtherGalleries:
         """A gallery to look at and copy from."""
         match peer:
             case PeerIndex():
-                _refuse_password(peer.url)
+                refuse_password(peer.url)
                 index = GalleryIndex.open(
                     peer.url, clock=SystemClock(), create=False, migrate=False
                 )
@@ -89,9 +89,10 @@ class OtherGalleries:
             yield ctx
 
 
-def _refuse_password(url: str) -> None:
+def refuse_password(url: str) -> None:
     """What an operation keeps of a peer must not hold a secret."""
-    if urlsplit(url).password:
+    parts = urlsplit(url)
+    if parts.password or {"password", "sslpassword"} & parse_qs(parts.query).keys():
         raise Invalid(
             "the URL of the other gallery index has a password in it",
             code="PasswordInUrl",
