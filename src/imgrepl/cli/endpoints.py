@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from imgrepl.cli.options import choice, option
 from imgrepl.errors import Invalid, UsageError
 from imgrepl.model.region import Endpoint
+from imgrepl.model.secrets import without_secrets
 
 
 @Parameter(name="*")
@@ -53,9 +54,11 @@ class EndpointOptions:
         `s3://BUCKET[/PREFIX]` is at `--endpoint`; `http[s]://HOST:PORT/BUCKET[/PREFIX]` names its
         own server, with the same credentials; `file:///PATH` is a directory. Raises `UsageError`
         where credentials are named twice, and `Invalid` (`InvalidRegionUrl`) for a server without
-        a bucket.
+        a bucket, or with credentials.
         """
         self._refuse_two_credentials()
+        _refuse_login(url)
+        _refuse_login(self.endpoint)
         if url.startswith("file:"):
             return Endpoint(url=url)
         parts = urlsplit(url)
@@ -85,6 +88,7 @@ class EndpointOptions:
     def overlaid(self, present: Endpoint) -> Endpoint:
         """`present` with the options that were given; new credentials replace the old ones."""
         self._refuse_two_credentials()
+        _refuse_login(self.endpoint)
         if present.url.startswith("file:"):
             return present
         stated = {
@@ -108,3 +112,13 @@ class EndpointOptions:
         named = [self.profile, self.credentials_file, self.credentials_env]
         if sum(word is not None for word in named) > 1:
             raise UsageError("of --profile, --credentials-file and --credentials-env give one")
+
+
+def _refuse_login(url: str | None) -> None:
+    """URLs are stored and shown; credentials are neither."""
+    if url is not None and "@" in urlsplit(url).netloc:
+        raise Invalid(
+            f"{without_secrets(url)!r} has credentials in it",
+            code="InvalidRegionUrl",
+            hint="name them by --profile, --credentials-file or --credentials-env",
+        )
