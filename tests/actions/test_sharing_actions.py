@@ -12,6 +12,7 @@ from engine.world import REGIONS, World, open_world
 from imgrepl.actions import (
     activity,
     consuming,
+    copying,
     creating,
     definitions,
     deleting,
@@ -25,6 +26,7 @@ from imgrepl.actions import (
     versions,
 )
 from imgrepl.actions.context import Context
+from imgrepl.actions.copying import CopyVersion
 from imgrepl.actions.definitions import DefinitionChanges
 from imgrepl.actions.deleting import DeleteParent
 from imgrepl.actions.downloads import DownloadRequest
@@ -415,6 +417,12 @@ def test_all_in_a_shared_gallery_has_its_home_where_the_gallery_has_its(world: W
         creating.create(world.ctx, world.request("3.0.0", regions=["westeurope"]), dry_run=True)
     assert code_of(raised) == "NotShareable"
     assert "westeurope" in raised.value.details[0]
+    copy = CopyVersion(
+        source=world.definition, name="1.0.0", id=world.id("3.0.0"), location="westeurope"
+    )
+    with pytest.raises(Invalid) as copied:
+        copying.copy(world.ctx, copy, dry_run=True)
+    assert code_of(copied) == "NotShareable"
 
 
 def test_the_profile_and_its_status_are_shown_as_azure_shows_them(world: World) -> None:

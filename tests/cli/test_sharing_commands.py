@@ -28,7 +28,7 @@ Cli = Callable[..., Ran]
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """Runs a command line over a gallery with one version; gives exit status, result and error."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("imgrepl.assembly.app.getuser", lambda: "root")
+    monkeypatch.setattr("imgrepl.assembly.wiring.getuser", lambda: "root")
     for name in ("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "IMGREPL_INDEX"):
         monkeypatch.delenv(name, raising=False)
 
@@ -112,6 +112,10 @@ def test_a_direct_share_is_accepted_and_used_by_its_unique_name(cli: Cli) -> Non
     )
     shared = ("-r", "default-GOLDEN", "-i", "debian")
     assert cli("image-version", "list", *shared, *bob).out[0]["name"] == "1.0.0"
+    of_gallery = ("image-version", "list", "-r", "default-golden", *bob)
+    assert [one["name"] for one in cli(*of_gallery).out] == ["1.0.0"]
+    images = cli("image-definition", "list", "-r", "default-GOLDEN", *bob).out
+    assert [one["name"] for one in images] == ["debian"]
     assert (
         cli("gallery", "show-shared", "--gallery-unique-name", "default-golden", *bob).out[
             "location"

@@ -17,13 +17,14 @@ from imgrepl.actions import (
     creating,
     foreign_content,
     publishing,
+    sharing_profiles,
     versions,
 )
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest
 from imgrepl.actions.version_requests import TargetRequest, VersionView
 from imgrepl.errors import Invalid, NotFound
-from imgrepl.gallery import definitions
+from imgrepl.gallery import definitions, galleries
 from imgrepl.gallery import versions as rows
 from imgrepl.model import rules, soft_deletion
 from imgrepl.model.cost_change import CostChange
@@ -138,6 +139,11 @@ def _wanted(
     if not request.create_parents:
         _check_parents(tx, request)
     stand = copy_targets.resolve(ctx, tx, request, source)
+    gallery = galleries.find(tx, request.id.gallery)
+    if gallery is not None:
+        sharing_profiles.check_member(
+            gallery, stand.location, has_plan=False, target=str(request.id)
+        )
     excluded, ends = request.exclude_from_latest, request.end_of_life_date
     if ends is not None:
         rules.check_end_of_life(ends, ctx.clock.now())

@@ -70,6 +70,11 @@ def _looked_into(ctx: Context, within: Within) -> list[ImageDefinition]:
     """The definitions that are looked into, whoever may see them."""
     with ctx.index.read() as tx:
         found = definition_rows.list_all(tx, gallery=within.one_gallery)
-        known = gallery_rows.list_all(tx, subscription=within.subscription, group=within.group)
+        own = not within.is_by_consumers_name
+        known = gallery_rows.list_all(
+            tx,
+            subscription=within.subscription if own else None,
+            group=within.group if own else None,
+        )
     chosen = {one.id for one in known if within.has_gallery(one)}
     return [one for one in found if one.id.gallery in chosen and within.has_definition(one)]

@@ -17,6 +17,11 @@ class Within:
     definition: str | None = None
 
     @property
+    def is_by_consumers_name(self) -> bool:
+        """Whether the gallery is named as consumers know it, wherever it is: with a dash."""
+        return self.gallery is not None and "-" in self.gallery
+
+    @property
     def one_gallery(self) -> GalleryId | None:
         """The gallery, where all of its names are stated."""
         if self.subscription is None or self.group is None or self.gallery is None:
@@ -32,6 +37,8 @@ class Within:
 
     def has_gallery(self, gallery: Gallery) -> bool:
         """Whether a gallery is looked into."""
+        if self.gallery is not None and self.is_by_consumers_name:
+            return gallery.is_known_as(self.gallery)
         return (
             _is(self.subscription, gallery.id.subscription)
             and _is(self.group, gallery.id.group)

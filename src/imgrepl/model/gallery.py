@@ -181,6 +181,11 @@ class Gallery:
     created_at: datetime | None = None
     provisioning_state: ProvisioningState = ProvisioningState.SUCCEEDED
 
+    def is_known_as(self, name: str) -> bool:
+        """Whether consumers know it by this name: its unique or its public one."""
+        public = self.sharing.community.public_name if self.sharing.community else ""
+        return name.lower() in {self.id.unique_name.lower(), public.lower()}
+
 
 class ImageIdentifier(NamedTuple):
     """Publisher, offer and SKU; unique inside a gallery."""
