@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgrepl.actions.version_requests import TargetRequest
 from imgrepl.azure import target_regions
 from imgrepl.errors import ImgreplError, Invalid, UsageError
 from imgrepl.model.region import StorageAccountType, normal_region_name
@@ -32,7 +33,7 @@ LRS = StorageAccountType.STANDARD_LRS
 def test_an_item_means(
     item: str, expected: tuple[str, int | None, StorageAccountType | None]
 ) -> None:
-    assert target_regions.parse([item]) == [expected]
+    assert target_regions.parse([item]) == [TargetRequest(*expected)]
 
 
 @pytest.mark.parametrize(
@@ -91,4 +92,4 @@ def test_what_is_written_by_the_grammar_reads_back(
     name: str, count: int | None, kind: StorageAccountType | None
 ) -> None:
     item = "=".join([name, *([] if count is None else [str(count)]), *([kind] if kind else [])])
-    assert target_regions.parse_item(item) == (name, count, kind)
+    assert target_regions.parse_item(item) == TargetRequest(name, count, kind)

@@ -234,7 +234,7 @@ def test_a_source_that_is_replaced_is_refused(world: World) -> None:
 def publish_meddled(world: World, meddle: Callable[[Path], None]) -> None:
     opened = world.ctx.open_source
 
-    def open_meddled(name: str) -> ByteSource:
+    def open_meddled(name: str, **_where: object) -> ByteSource:
         source = opened(name)
         read_into = source.read_into
 

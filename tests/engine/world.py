@@ -338,7 +338,7 @@ def _opened(folder: Path, buckets: Buckets, options: EngineOptions) -> Iterator[
         limits=Limits(),
         principal="tester",
         state_dir=folder,
-        open_source=open_source,
+        open_source=lambda name, **_where: open_source(name),
         spawn=spawned.append,
     )
     try:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from imgrepl.actions import allowing
+from imgrepl.actions import allowing, rehearsing
 from imgrepl.actions.context import Context
 from imgrepl.engine import foreign, shared_content
 from imgrepl.engine.shared_content import Overlap
@@ -43,6 +43,7 @@ class Comparison:
 def compare(ctx: Context, first: VersionId, second: VersionId) -> Comparison:
     """Compares two published versions, of whatever galleries. Raises `NotFound`, `Conflict`.
 
+    A shallow one is read from its source, which raises `Corrupt` and `NotFound` where it changed.
     What they share chunk by chunk is told by the footers of their packs, which are read; where no
     region gives those, the rest is told all the same.
     """
@@ -50,13 +51,15 @@ def compare(ctx: Context, first: VersionId, second: VersionId) -> Comparison:
     allowing.check(ctx, Action.VERSION_READ, second)
     with ctx.index.read() as tx:
         one, other = rows.get(tx, first), rows.get(tx, second)
-        for version in (one, other):
-            if not version.committed:
-                raise Conflict(
-                    f"{version.id} is still being published",
-                    code="VersionStaged",
-                    hint="`imgrepl image-version wait` waits for it",
-                )
+    for version in (one, other):
+        if not version.committed:
+            raise Conflict(
+                f"{version.id} is still being published",
+                code="VersionStaged",
+                hint="`imgrepl image-version wait` waits for it",
+            )
+    one, other = rehearsing.with_content(ctx, one), rehearsing.with_content(ctx, other)
+    with ctx.index.read() as tx:
         images = [
             Image(
                 version=version,

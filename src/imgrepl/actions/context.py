@@ -57,6 +57,13 @@ class NoPeers:
         raise AssertionError(f"no other gallery was to be opened, and {bucket} is, as {name}")
 
 
+class OpensSource(Protocol):
+    """Opens what a user names as the source of a disk."""
+
+    def __call__(self, name: str, *, endpoint_url: str | None = None) -> ByteSource:
+        """A file, block device or `s3://` object, which is looked for at `endpoint_url`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """The wiring of one process, as actions see it.
@@ -74,7 +81,7 @@ class Context:
     limits: Limits
     principal: str
     state_dir: Path
-    open_source: Callable[[str], ByteSource]
+    open_source: OpensSource
     spawn: Callable[[OperationId], None]
     peers: "Peers" = field(default_factory=lambda: NoPeers())
     pricing: Pricing = field(default_factory=Pricing)

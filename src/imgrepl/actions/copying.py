@@ -119,6 +119,14 @@ def _source(other: Context, request: CopyVersion) -> ImageVersion:
     with other.index.read() as tx:
         found = rows.get(tx, versions.resolve_name(tx, request.source, request.name, None))
     soft_deletion.check_usable(found, other.clock.now())
+    if found.is_shallow:
+        raise Invalid(
+            f"{found.id} is a shallow version: it has no content that could be copied",
+            code="ShallowRule",
+            target=str(found.id),
+            hint="publish its source there, or make it full first with `imgrepl image-version"
+            " update --replication-mode Full`",
+        )
     return found
 
 

@@ -16,29 +16,31 @@ from imgrepl.actions import (
     disk_sources,
     following,
     parents,
+    phased,
     publishing,
     rehearsing,
     sharing_profiles,
-    source_rules,
     targets,
+    version_sources,
     versions,
     waiting,
 )
 from imgrepl.actions.context import Context
-from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest, absolute
-from imgrepl.actions.version_requests import CreateVersion, VersionView
+from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest
+from imgrepl.actions.version_requests import CreateVersion, TargetRequest, VersionView
 from imgrepl.engine import places
 from imgrepl.errors import Conflict, Invalid, NotFound
-from imgrepl.gallery import definitions, galleries, operations, regions, replicas
+from imgrepl.gallery import definitions, galleries, operations, replicas
 from imgrepl.gallery import versions as rows
-from imgrepl.model import rules, soft_deletion
+from imgrepl.model import rules, shallow, soft_deletion
 from imgrepl.model.cost_change import CostChange
-from imgrepl.model.gallery import ImageVersion, VersionDisk
+from imgrepl.model.gallery import ImageVersion, ReplicationMode, TargetRegion
 from imgrepl.model.ids import IncarnationId, OperationId
 from imgrepl.model.operation import OperationKind
+from imgrepl.model.phases import Phases
 from imgrepl.model.policy import Action
 from imgrepl.model.references import parse_version_reference
-from imgrepl.model.region import StorageAccountType, normal_region_name
+from imgrepl.model.region import StorageAccountType
 from imgrepl.model.replica import replicas_of
 from imgrepl.model.waiting import WAIT_FOR_ALL, Milestone, WaitFor
 
@@ -63,24 +65,28 @@ def create(
     _check_source(ctx, request.os_disk)
     if not (dry_run or estimate):
         publishing.settle_ended(ctx, request.id)
-    disks = _disks(request)
     with ctx.index.read() as tx:
+        disks = version_sources.disks_of(ctx, tx, request)
         wanted = _wanted(ctx, tx, request, disks)
         existing = rows.find(tx, request.id)
     targets.check_reachable(wanted.target_regions, wait)
+    phases = phased.checked(request.phases, wanted.target_regions, wanted.location)
     if estimate:
-        return _with_cost(ctx, rehearsing.estimate(ctx, wanted, disks))
+        planned = rehearsing.estimate(ctx, wanted, disks)
+        return _with_cost(ctx, replace(planned, phases=phases))
     if existing is not None and existing.committed:
         soft_deletion.check_active(existing)
         return _again(ctx, existing, wanted, disks, wait=wait, dry_run=dry_run)
     if dry_run:
-        return _with_cost(ctx, rehearsing.rehearse(ctx, wanted, disks))
+        planned = rehearsing.rehearse(ctx, wanted, disks)
+        return _with_cost(ctx, replace(planned, phases=phases))
     _check_budget(ctx, wanted, disks)
     if existing is None:
-        _check_readable(ctx, disks)
+        _check_readable(ctx, wanted, disks)
         if request.create_parents:
             _create_parents(ctx, request, wanted)
-    operation_id = stage(ctx, wanted, publishing.request_json(wanted.id, disks))
+    asked = publishing.request_json(wanted.id, disks, phases=phases)
+    operation_id = stage(ctx, wanted, asked)
     return run(ctx, wanted, operation_id, wait)
 
 
@@ -89,21 +95,6 @@ def _check_source(ctx: Context, os_disk: str) -> None:
     if os_disk.startswith(VERSION_SCHEME):
         definition, name = parse_version_reference(os_disk.removeprefix(VERSION_SCHEME))
         allowing.check(ctx, Action.VERSION_READ, versions.scope_of(definition, name))
-
-
-def _disks(request: CreateVersion) -> list[DiskRequest]:
-    named: list[tuple[int | None, str]] = [(None, request.os_disk), *request.data_disks.items()]
-    return [
-        DiskRequest(
-            lun=lun,
-            source=absolute(source),
-            parents=tuple(absolute(parent) for parent in request.parents.get(lun, ())),
-            sha256=request.sha256,
-            ignore_checksum=request.ignore_checksum,
-            size_from_geometry=request.size_from_geometry,
-        )
-        for lun, source in named
-    ]
 
 
 def _wanted(
@@ -116,8 +107,7 @@ def _wanted(
     gallery = galleries.find(tx, request.id.gallery)
     if not request.create_parents:
         _check_parents(tx, request)
-    location = parents.home_of(tx, request, gallery)
-    home = regions.get(tx, normal_region_name(location)).name
+    home = targets.home_region(tx, parents.home_of(tx, request, gallery)).name
     if gallery is not None:
         sharing_profiles.check_member(gallery, home, has_plan=False, target=str(request.id))
     kind = _storage_account_type(request)
@@ -126,7 +116,7 @@ def _wanted(
     chosen = targets.resolve(
         ctx,
         tx,
-        request.target_regions or (),
+        [*(request.target_regions or [TargetRequest(home)]), *(request.target_edge_zones or ())],
         location=home,
         replica_count=count,
         storage_account_type=kind,
@@ -141,7 +131,8 @@ def _wanted(
         replica_count=count,
         storage_account_type=kind,
         storage_account_strategy=request.storage_account_strategy,
-        disks=_staged_disks(ctx, tx, request, disks),
+        disks=version_sources.staged_disks(ctx, tx, request, disks),
+        replication_mode=_mode(request, chosen, home),
         exclude_from_latest=request.exclude_from_latest,
         end_of_life_date=rules.check_end_of_life(request.end_of_life_date, ctx.clock.now()),
         safety=request.safety,
@@ -159,6 +150,18 @@ def _storage_account_type(request: CreateVersion) -> StorageAccountType:
             hint="name one of them; a region may state its own type beside either",
         )
     return StorageAccountType(request.storage_account_type or StorageAccountType.STANDARD_LRS)
+
+
+def _mode(
+    request: CreateVersion,
+    chosen: Sequence[TargetRegion],
+    home: str,
+) -> ReplicationMode:
+    mode = ReplicationMode(request.replication_mode)
+    if mode is ReplicationMode.SHALLOW:
+        shallow.check_targets(chosen, home)
+        shallow.check_sources([request.os_disk, *request.data_disks.values()], request.parents)
+    return mode
 
 
 def _check_parents(tx: Connection, request: CreateVersion) -> None:
@@ -181,61 +184,6 @@ def _create_parents(ctx: Context, request: CreateVersion, wanted: ImageVersion) 
         parents.create_missing(ctx, request)
 
 
-def _staged_disks(
-    ctx: Context, tx: Connection, request: CreateVersion, disks: Sequence[DiskRequest]
-) -> tuple[VersionDisk, ...]:
-    from_version = [disk for disk in disks if disk.source.startswith(VERSION_SCHEME)]
-    caching = request.host_caching
-    if not from_version:
-        ctx.limits.check_luns(request.data_disks)
-        _check_caching(request, [disk.lun for disk in disks])
-        return tuple(
-            VersionDisk(lun=disk.lun, source=disk.source, host_caching=caching.get(disk.lun))
-            for disk in disks
-        )
-    if len(disks) != 1:
-        raise Invalid(
-            f"a version that is made from another one takes all of its disks, and {len(disks)} are"
-            " named: name no data disks",
-            code="InvalidDiskLayout",
-            target=str(request.id),
-            hint="name the version alone, as --os-disk imgrepl:GALLERY/NAME/VERSION",
-        )
-    reference = disks[0].source
-    definition, name = parse_version_reference(reference.removeprefix(VERSION_SCHEME))
-    source = rows.get(tx, versions.resolve_name(tx, definition, name, None))
-    soft_deletion.check_usable(source, ctx.clock.now())
-    source_rules.check(ctx, tx, request.id.definition, source)
-    _check_caching(request, [disk.lun for disk in source.disks])
-    return tuple(
-        VersionDisk(
-            lun=disk.lun,
-            source=reference,
-            format=disk.format,
-            provisioned_bytes=disk.provisioned_bytes,
-            occupied_bytes=disk.occupied_bytes,
-            stored_bytes=disk.stored_bytes,
-            content_id=disk.content_id,
-            chunks=disk.chunks,
-            sha256=disk.sha256,
-            host_caching=caching.get(disk.lun, disk.host_caching),
-        )
-        for disk in source.disks
-    )
-
-
-def _check_caching(request: CreateVersion, luns: Sequence[int | None]) -> None:
-    for lun in request.host_caching:
-        if lun not in luns:
-            raise Invalid(
-                f"host caching is stated for the LUN {lun}, which is no disk of {request.id}",
-                code="InvalidDiskLayout",
-                target=str(lun),
-                hint="its data disks have the LUNs "
-                + (", ".join(str(known) for known in luns if known is not None) or "of none"),
-            )
-
-
 def stage(ctx: Context, wanted: ImageVersion, request: Mapping[str, Any]) -> OperationId:
     """Makes the row that nobody sees yet, or takes over one that an earlier attempt left.
 
@@ -245,7 +193,7 @@ def stage(ctx: Context, wanted: ImageVersion, request: Mapping[str, Any]) -> Ope
     with ctx.index.begin() as tx:
         left = rows.find(tx, wanted.id)
         if left is not None:
-            return _taken_over(tx, left, wanted)
+            return _taken_over(tx, left, wanted, phased.of_request(request))
         versions.check_room(ctx, tx, wanted)
         operations.create(
             tx,
@@ -276,16 +224,20 @@ def _check_budget(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskReques
     )
 
 
-def _check_readable(ctx: Context, disks: Sequence[DiskRequest]) -> None:
+def _check_readable(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -> None:
     files = [disk for disk in disks if not disk.source.startswith(VERSION_SCHEME)]
-    with disk_sources.opened(ctx, files, quiet=True):
+    with disk_sources.opened(ctx, files, quiet=True, shallow=wanted.is_shallow):
         pass
 
 
-def _taken_over(tx: Connection, left: ImageVersion, wanted: ImageVersion) -> OperationId:
+def _taken_over(
+    tx: Connection, left: ImageVersion, wanted: ImageVersion, phases: Phases | None
+) -> OperationId:
     """The operation of a staged version, if it was to publish the same."""
     operation_id = rows.operation_of(tx, left.id)
     differing = versions.differences(left, wanted, content=False)
+    if phased.of_version(tx, left.id) != phases:
+        differing = [*differing, "phases: asked for others"]
     same_sources = [d.source for d in left.disks] == [d.source for d in wanted.disks]
     if left.committed or operation_id is None or differing or not same_sources:
         raise Conflict(
@@ -307,7 +259,8 @@ def _again(
     wait: WaitFor,
     dry_run: bool,
 ) -> VersionView:
-    same = list(existing.content_ids) == rehearsing.content_ids(ctx, wanted, disks)
+    same_mode = existing.replication_mode is wanted.replication_mode
+    same = not same_mode or rehearsing.is_same_content(ctx, existing, wanted, disks)
     return same_again(ctx, existing, wanted, same_content=same, wait=wait, dry_run=dry_run)
 
 

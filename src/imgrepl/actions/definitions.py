@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import allowing, record_spreading, sharing_profiles
+from imgrepl.actions import allowing, record_spreading, sharing_profiles, targets
 from imgrepl.actions.context import Context
 from imgrepl.errors import Conflict
-from imgrepl.gallery import activity, definitions, galleries, records_log, regions
+from imgrepl.gallery import activity, definitions, galleries, records_log
 from imgrepl.model import etags, names, rules
 from imgrepl.model.gallery import (
     OPEN_RANGE,
@@ -102,7 +102,7 @@ def create(
     with ctx.index.begin() as tx:
         gallery = galleries.get(tx, request.id.gallery)
         asked = _checked(ctx, request, gallery.id, request.location or gallery.location)
-        regions.get(tx, asked.location)
+        targets.home_region(tx, asked.location)
         sharing_profiles.check_member(
             gallery,
             asked.location,

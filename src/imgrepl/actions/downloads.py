@@ -3,18 +3,21 @@
 import hashlib
 import uuid
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from imgrepl.actions import allowing, versions
+from imgrepl.actions import allowing, pointed_reads, versions
 from imgrepl.actions.context import Context
+from imgrepl.actions.pointed_reads import ReadableDisk
 from imgrepl.disks.writers.writer import open_writer
 from imgrepl.engine import exporter, streaming
 from imgrepl.engine.replicator import RegionPart, region_parts
 from imgrepl.engine.reporting import Reporter
-from imgrepl.errors import NotFound
+from imgrepl.errors import Invalid, NotFound
 from imgrepl.gallery import contents
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import versions as rows
@@ -48,9 +51,10 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
 
     Without `region` the home region is asked first, then the others that are complete; within
     a region readers spread over its complete replicas. Every chunk is proven; a replica that gives
-    a wrong one is left for the next and marked, and the report says what each region served.
-    Raises `NotFound`, `Conflict` (`TargetExists`, `ConsumptionEnded`), `Corrupt` where no replica
-    has a healthy copy, `Unavailable`.
+    a wrong one is left for the next and marked, and the report says what each region served. A
+    shallow version is read from its source, if that is what it was. Raises `NotFound`, `Conflict`
+    (`TargetExists`, `ConsumptionEnded`), `Corrupt` where no replica has a healthy copy or the
+    source is another one, `Unavailable`.
     """
     allowing.check(ctx, Action.VERSION_READ, versions.scope_of(request.definition, request.name))
     started, moved_before = ctx.clock.monotonic(), ctx.stores.moved()
@@ -59,40 +63,66 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
         version = rows.get(tx, versions.resolve_name(tx, request.definition, request.name, where))
     soft_deletion.check_usable(version, ctx.clock.now())
     disk = versions.disk_of(version, request.lun)
-    chosen, sources = sources_of(ctx, version, disk, where, request.replica)
-    manifest = exporter.read_manifest(ctx.engine, content_of(disk), sources)
-    target = Path(request.file).absolute()
+    opened = pointed_reads.opened if version.is_shallow else _opened
+    with opened(ctx, version, disk, where, request.replica) as readable:
+        served = _write(ctx, request, readable, str(version.id))
+    moved = moved_since(moved_before, ctx.stores.moved())
+    return {
+        "version": str(version.id),
+        **_served(served, asked=readable.region),
+        "lun": disk.lun,
+        "file": str(Path(request.file).absolute()),
+        "format": request.format,
+        "provisionedBytes": readable.size_bytes,
+        "occupiedBytes": served.total() if version.is_shallow else readable.occupied_bytes,
+        "receivedBytes": sum(part.received_bytes for part in moved),
+        "contentId": disk.content_id if not version.is_shallow else None,
+        "sha256": disk.sha256,
+        "seconds": round(ctx.clock.monotonic() - started, 3),
+    }
+
+
+def _write(
+    ctx: Context, request: DownloadRequest, readable: ReadableDisk, subject: str
+) -> Counter[str]:
+    """Writes the file; gives how many bytes each region served."""
     writer = open_writer(
-        target,
+        Path(request.file).absolute(),
         request.format,
-        manifest.size_bytes,
+        readable.size_bytes,
         identity=uuid.uuid4().bytes,
         created_seconds=int((ctx.clock.now() - _EPOCH).total_seconds()),
         overwrite=request.overwrite,
     )
-    reporter = Reporter(ctx.engine, "download", str(version.id))
+    reporter = Reporter(ctx.engine, "download", subject)
     try:
         with reporter:
-            reporter.begin(manifest.occupied_bytes)
-            served = exporter.export_disk(ctx.engine, manifest, sources, writer, reporter.advance)
+            reporter.begin(readable.occupied_bytes)
+            served = readable.export(writer, reporter.advance)
             writer.finish()
     except BaseException:
         writer.abort()
         raise
-    moved = moved_since(moved_before, ctx.stores.moved())
-    return {
-        "version": str(version.id),
-        **_served(served, asked=chosen),
-        "lun": disk.lun,
-        "file": str(target),
-        "format": request.format,
-        "provisionedBytes": manifest.size_bytes,
-        "occupiedBytes": manifest.occupied_bytes,
-        "receivedBytes": sum(part.received_bytes for part in moved),
-        "contentId": manifest.content_id,
-        "sha256": disk.sha256,
-        "seconds": round(ctx.clock.monotonic() - started, 3),
-    }
+    return served
+
+
+@contextmanager
+def _opened(
+    ctx: Context, version: ImageVersion, disk: VersionDisk, region: str | None, number: int | None
+) -> Iterator[ReadableDisk]:
+    """The disk as its packs give it."""
+    chosen, sources = sources_of(ctx, version, disk, region, number)
+    manifest = exporter.read_manifest(ctx.engine, content_of(disk), sources)
+
+    def export(writer: exporter.Writes, progress: Callable[[int], None]) -> Counter[str]:
+        return exporter.export_disk(ctx.engine, manifest, sources, writer, progress)
+
+    def digest(progress: Callable[[int], None]) -> tuple[str, Counter[str]]:
+        found = hashlib.sha256()
+        served = streaming.stream_disk(ctx.engine, manifest, sources, found.update, progress)
+        return found.hexdigest(), served
+
+    yield ReadableDisk(chosen, manifest.size_bytes, manifest.occupied_bytes, export, digest)
 
 
 def checksum(ctx: Context, version_id: VersionId, disk_lun: int | None) -> dict[str, Any]:
@@ -105,22 +135,18 @@ def checksum(ctx: Context, version_id: VersionId, disk_lun: int | None) -> dict[
         version = rows.get(tx, version_id)
     soft_deletion.check_usable(version, ctx.clock.now())
     disk = versions.disk_of(version, disk_lun)
-    chosen, sources = sources_of(ctx, version, disk, None, None)
-    manifest = exporter.read_manifest(ctx.engine, content_of(disk), sources)
-    digest = hashlib.sha256()
+    opened = pointed_reads.opened if version.is_shallow else _opened
     reporter = Reporter(ctx.engine, "checksum", str(version_id))
-    with reporter:
-        reporter.begin(manifest.size_bytes)
-        served = streaming.stream_disk(
-            ctx.engine, manifest, sources, digest.update, reporter.advance
-        )
+    with opened(ctx, version, disk, None, None) as readable, reporter:
+        reporter.begin(readable.size_bytes)
+        sha256, served = readable.digest(reporter.advance)
     return {
         "version": str(version_id),
         "lun": disk.lun,
-        **_served(served, asked=chosen),
-        "sha256": digest.hexdigest(),
-        "contentId": manifest.content_id,
-        "provisionedBytes": manifest.size_bytes,
+        **_served(served, asked=readable.region),
+        "sha256": sha256,
+        "contentId": disk.content_id if not version.is_shallow else None,
+        "provisionedBytes": readable.size_bytes,
     }
 
 
@@ -136,6 +162,13 @@ def _served(served: Counter[str], *, asked: str) -> dict[str, Any]:
 
 def content_of(disk: VersionDisk) -> ContentId:
     """The disk's content. Raises `NotFound` (`VersionStaged`) while it is not durable."""
+    if disk.source_state is not None:
+        raise Invalid(
+            f"a shallow version has no content of its own: it points at {disk.source}",
+            code="ShallowRule",
+            target=disk.source,
+            hint="`imgrepl image-version update --replication-mode Full` gives it copies",
+        )
     if disk.content_id is None:
         raise NotFound(
             "the version is still being published",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import allowing, publishing, rehearsing, versions, waiting
+from imgrepl.actions import allowing, phased, publishing, rehearsing, versions, waiting
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.engine.owner import is_gone
@@ -15,6 +15,7 @@ from imgrepl.model import soft_deletion
 from imgrepl.model.gallery import ImageVersion, VersionId
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import OperationKind
+from imgrepl.model.phases import Phases
 from imgrepl.model.policy import Action
 from imgrepl.model.region import normal_region_name
 from imgrepl.model.waiting import WAIT_FOR_ALL, Milestone, WaitFor
@@ -27,13 +28,14 @@ def retry(
     region: str | None = None,
     wait: WaitFor = WAIT_FOR_ALL,
     dry_run: bool = False,
+    all_at_once: bool = False,
 ) -> VersionView:
     """Goes on with every region that is not complete, or with `region` alone.
 
-    An operation that lost its process is taken up; where none is left, a new one is made. With
-    `dry_run` it tells what would move to a version's regions. Raises
-    `NotFound`; `Conflict`: `OperationBusy` while a living process works on it,
-    `VersionSoftDeleted`, `MarkedForDeletion`.
+    A roll-out in phases goes on in them, unless `all_at_once`. An operation that lost its process
+    is taken up; where none is left, a new one is made. With `dry_run` it tells what would move to a
+    version's regions. Raises `NotFound`; `Conflict`: `OperationBusy` while a living process works
+    on it, `PhaseNotReached`, `VersionSoftDeleted`, `MarkedForDeletion`.
     """
     allowing.check(ctx, Action.VERSION_WRITE, version_id)
     only = None if region is None else [normal_region_name(region)]
@@ -46,18 +48,27 @@ def retry(
                 code="InvalidTargetRegions",
                 hint="`imgrepl image-version update --add-regions` adds one",
             )
+        if only is not None and not all_at_once:
+            phased.check_reached(tx, version, only[0])
+        phases = None if all_at_once else phased.left_over(tx, version)
         if dry_run:
             standing = tuple(replicas.of_version(tx, version_id))
         else:
-            operation_id = operation_for(ctx, tx, version, only)
+            operation_id = operation_for(ctx, tx, version, only, phases)
     if dry_run:
         moved = rehearsing.replication(ctx, version, only)
-        return VersionView(version=version, replicas=standing, transfer=moved, planned=True)
+        return VersionView(
+            version=version, replicas=standing, transfer=moved, planned=True, phases=phases
+        )
     return go_on(ctx, version_id, operation_id, wait)
 
 
 def operation_for(
-    ctx: Context, tx: Connection, version: ImageVersion, only: Sequence[str] | None
+    ctx: Context,
+    tx: Connection,
+    version: ImageVersion,
+    only: Sequence[str] | None,
+    phases: Phases | None = None,
 ) -> OperationId:
     """The version's open operation, or a new one. A living owner shows when it is claimed."""
     current = rows.operation_of(tx, version.id)
@@ -78,7 +89,7 @@ def operation_for(
         operation_id=operation_id,
         kind=OperationKind.PUBLISH,
         target=str(version.id),
-        request=publishing.request_json(version.id, [], only),
+        request=publishing.request_json(version.id, [], only, phases=phases),
     )
     rows.set_operation(tx, version.id, operation_id)
     return operation_id

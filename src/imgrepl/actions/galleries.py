@@ -4,12 +4,12 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from imgrepl.actions import allowing, record_spreading
+from imgrepl.actions import allowing, record_spreading, targets
 from imgrepl.actions.context import Context
 from imgrepl.actions.sharing_profiles import SharingRequest, is_said, profile_of, refuse_public
 from imgrepl.actions.sharing_profiles import changed as changed_sharing
 from imgrepl.errors import Conflict, Invalid
-from imgrepl.gallery import activity, definitions, galleries, records_log, regions, versions
+from imgrepl.gallery import activity, definitions, galleries, records_log, versions
 from imgrepl.model import etags, names, rules
 from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, ImageVersion
 from imgrepl.model.ids import IncarnationId
@@ -78,7 +78,7 @@ def create(
     )
     asked = _with_bin(plain, bin_policy)
     with ctx.index.begin() as tx:
-        regions.get(tx, asked.location)
+        targets.home_region(tx, asked.location)
         present = galleries.find(tx, asked.id)
         if present is not None:
             if sharing is None or is_said(present.sharing, sharing):

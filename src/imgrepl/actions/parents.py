@@ -37,7 +37,7 @@ def default_location(tx: Connection) -> str:
 
     Raises `NotFound` (`RegionNotFound`) when there is none.
     """
-    known = regions.list_all(tx)
+    known = [region for region in regions.list_all(tx) if not region.is_edge_zone]
     if not known:
         raise NotFound(
             "no region is registered",

@@ -7,18 +7,20 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import disk_sources, foreign_content
+from imgrepl.actions import disk_sources, foreign_content, phased, promotion_requests
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import DiskRequest
-from imgrepl.engine import abandoned, adopter, publisher, replicator
+from imgrepl.engine import abandoned, adopter, pointing, publisher, replicator, rollout
 from imgrepl.engine.ingest import IngestCounts
 from imgrepl.engine.lease import Lease
+from imgrepl.engine.sealer import Promotion
 from imgrepl.errors import ImgreplError, Interrupted
 from imgrepl.gallery import activity, operations, places, regions, versions
 from imgrepl.model.events import Notice
 from imgrepl.model.gallery import ImageVersion, ProvisioningState, VersionId
 from imgrepl.model.ids import OperationId, PackId, PlaceId
 from imgrepl.model.operation import OperationState
+from imgrepl.model.phases import Phases
 from imgrepl.model.references import version_id_of_json, version_id_to_json
 from imgrepl.model.region import Place, StorageAccountType, roles_of
 from imgrepl.model.transfer import RegionTransfer, Transfer, moved_since
@@ -39,14 +41,23 @@ def new_operation_id(ctx: Context) -> OperationId:
 
 
 def request_json(
-    version_id: VersionId, disks: Sequence[DiskRequest], only: Sequence[str] | None = None
+    version_id: VersionId,
+    disks: Sequence[DiskRequest],
+    only: Sequence[str] | None = None,
+    promotion: Promotion | None = None,
+    phases: Phases | None = None,
 ) -> dict[str, Any]:
     """What a publishing operation keeps of what was asked."""
-    return {
+    asked: dict[str, Any] = {
         "version": version_id_to_json(version_id),
         "disks": [disk.as_json() for disk in disks],
         "only": None if only is None else list(only),
     }
+    if promotion is not None:
+        asked["promotion"] = promotion_requests.to_json(promotion)
+    if phases is not None:
+        asked["phases"] = phases.as_json()
+    return asked
 
 
 def run(ctx: Context, operation_id: OperationId, *, content_only: bool = False) -> Published:
@@ -121,17 +132,24 @@ def _content(
     """Makes the content durable at home, unless it is; gives the packs that were put there now."""
     with ctx.index.read() as tx:
         version = versions.get(tx, version_id)
-    if version.committed:
+    promotion = (
+        promotion_requests.of_request(lease.operation.request) if version.is_shallow else None
+    )
+    if version.committed and promotion is None:
         return IngestCounts(), set()
     home = home_place(ctx, version.location, home_type(version))
     copied = lease.operation.request.get("copied")
     if copied is not None:
         return foreign_content.bring(ctx, lease, version_id, home, copied)
     requests = [DiskRequest.from_json(value) for value in lease.operation.request["disks"]]
+    if version.is_shallow and promotion is None:
+        with disk_sources.opened(ctx, requests, shallow=True) as disks:
+            pointing.publish_pointers(ctx.engine, lease, version_id, disks)
+        return IngestCounts(), set()
     if all(request.source.startswith(disk_sources.VERSION_SCHEME) for request in requests):
         return adopter.adopt_content(ctx.engine, lease, version_id, home)
     with disk_sources.opened(ctx, requests) as disks:
-        return publisher.publish_content(ctx.engine, lease, version_id, home, disks)
+        return publisher.publish_content(ctx.engine, lease, version_id, home, disks, promotion)
 
 
 def _regions(
@@ -139,10 +157,13 @@ def _regions(
 ) -> dict[str, str]:
     with ctx.index.read() as tx:
         version = versions.get(tx, version_id)
-    only = lease.operation.request.get("only")
-    return replicator.replicate(
-        ctx.engine, lease, version, trusted=trusted, only=None if only is None else set(only)
-    )
+    request = lease.operation.request
+    only = None if request.get("only") is None else set(request["only"])
+    phases = phased.of_request(request)
+    if phases is None:
+        return replicator.replicate(ctx.engine, lease, version, trusted=trusted, only=only)
+    current = phases.following(target.name for target in version.target_regions)
+    return rollout.roll_out(ctx.engine, lease, version, current, trusted=trusted, only=only)
 
 
 def _finish(
@@ -227,10 +248,13 @@ def _end(
 def let_go(tx: Connection, version_id: VersionId) -> None:
     """Its publication has ended early: a committed version is free for the next operation."""
     version = versions.find(tx, version_id)
-    if version is not None and version.committed:
-        if version.provisioning_state is not ProvisioningState.DELETING:
-            versions.set_state(tx, version_id, ProvisioningState.FAILED)
-        versions.set_operation(tx, version_id, None)
+    if version is None or not version.committed:
+        return
+    if version.is_shallow:
+        versions.set_disks(tx, version_id, [pointing.unpointed(disk) for disk in version.disks])
+    if version.provisioning_state is not ProvisioningState.DELETING:
+        versions.set_state(tx, version_id, ProvisioningState.FAILED)
+    versions.set_operation(tx, version_id, None)
 
 
 def settle_ended(ctx: Context, version_id: VersionId) -> None:

@@ -25,7 +25,8 @@ def add(ctx: Context, region: Region) -> Region:
     """Adds a region; its servers are not asked.
 
     Raises `Conflict` (`RegionExists`); `NotFound` for an unknown parent; `Invalid`:
-    `InvalidRegionName`, `InvalidRegionUrl`, `InvalidZones`, `RegionsOverlap`.
+    `InvalidRegionName`, `InvalidRegionUrl`, `InvalidZones`, `RegionsOverlap`,
+    `InvalidParentRegion`.
     """
     allowing.check(ctx, Action.INDEX_WRITE, None)
     asked = _checked(region)
@@ -100,12 +101,16 @@ def endpoints_of(region: Region) -> tuple[Endpoint, ...]:
 
 def _add(ctx: Context, tx: Connection, region: Region) -> None:
     _refuse_overlap(tx, region)
+    _check_parent(tx, region)
     regions.add(tx, region)
     activity.log(tx, "region.add", region.name, "Succeeded", _urls(region), ctx.principal)
 
 
 def _update(ctx: Context, tx: Connection, region: Region) -> None:
     _refuse_overlap(tx, region)
+    _check_parent(tx, region)
+    if region.parent != regions.get(tx, region.name).parent:
+        regions.refuse_used(tx, region.name)
     regions.update(tx, region)
     activity.log(tx, "region.update", region.name, "Succeeded", _urls(region), ctx.principal)
 
@@ -144,6 +149,28 @@ def _checked(region: Region) -> Region:
     name = normal_region_name(region.name)
     parent = None if region.parent is None else normal_region_name(region.parent)
     return replace(region, name=name, parent=parent)
+
+
+def _check_parent(tx: Connection, region: Region) -> None:
+    """An edge zone belongs to a region, and nothing to an edge zone. Raises as `add`."""
+    if region.parent is None:
+        return
+    if region.parent == region.name:
+        raise _bad_parent(region, "a region does not belong to itself")
+    if regions.get(tx, region.parent).is_edge_zone:
+        raise _bad_parent(region, f"{region.parent} is an edge zone itself")
+    zones = [other.name for other in regions.list_all(tx) if other.parent == region.name]
+    if zones:
+        raise _bad_parent(region, f"{region.name} has edge zones of its own: {', '.join(zones)}")
+
+
+def _bad_parent(region: Region, why: str) -> Invalid:
+    return Invalid(
+        f"{region.name} cannot be an edge zone of {region.parent}: {why}",
+        code="InvalidParentRegion",
+        target=region.name,
+        hint="name a region that is no edge zone with --parent",
+    )
 
 
 def _refuse_overlap(tx: Connection, region: Region) -> None:

@@ -7,13 +7,13 @@ from imgrepl.actions import disk_sources, publishing
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest
 from imgrepl.actions.version_requests import VersionView
-from imgrepl.engine import publisher
+from imgrepl.engine import pointing, publisher
 from imgrepl.engine.ingest import IngestCounts
 from imgrepl.engine.reading import allocated_bytes
 from imgrepl.engine.replicator import plan_version, supposed_parts
 from imgrepl.engine.sealer import IngestedDisk
 from imgrepl.gallery import places
-from imgrepl.model.gallery import ImageVersion
+from imgrepl.model.gallery import ImageVersion, ReplicationMode, VersionDisk
 from imgrepl.model.ids import ContentId, PackId
 from imgrepl.model.region import Place, StorageAccountType, roles_of
 from imgrepl.model.replica import replicas_of
@@ -30,6 +30,30 @@ def content_ids(
     return [disk.manifest.content_id for disk in ingested]
 
 
+def is_same_content(
+    ctx: Context, existing: ImageVersion, wanted: ImageVersion, disks: Sequence[DiskRequest]
+) -> bool:
+    """Whether the disks that are named have the content, or are the sources, of `existing`."""
+    if not existing.is_shallow:
+        return list(existing.content_ids) == content_ids(ctx, wanted, disks)
+    pointers = _pointers(ctx, wanted, disks)
+    return [(d.lun, d.source, d.source_state) for d in pointers] == [
+        (d.lun, d.source, d.source_state) for d in existing.disks
+    ]
+
+
+def with_content(ctx: Context, version: ImageVersion) -> ImageVersion:
+    """A shallow version with what its sources hold; reads and cuts all of it, writes nothing.
+
+    Raises `Corrupt` (`ShallowSourceChanged`), `NotFound` (`ShallowSourceMissing`).
+    """
+    if not version.is_shallow:
+        return version
+    as_full = replace(version, replication_mode=ReplicationMode.FULL)
+    disks = [disk_sources.pointed_at(disk) for disk in version.disks]
+    return rehearse(ctx, as_full, disks).version
+
+
 def rehearse(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -> VersionView:
     """The report that a real run would give.
 
@@ -37,6 +61,9 @@ def rehearse(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -
     """
     if disks[0].source.startswith(VERSION_SCHEME):
         return _planned(wanted, IngestCounts(), {})
+    if wanted.is_shallow:
+        pointers = tuple(_pointers(ctx, wanted, disks))
+        return _planned(replace(wanted, disks=pointers), IngestCounts(), {})
     ingested, counts, packs = _read(ctx, wanted, disks)
     by_lun = {disk.lun: disk for disk in ingested}
     found = [
@@ -57,6 +84,8 @@ def rehearse(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -
 
 def estimate(ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]) -> VersionView:
     """An upper bound from the formats' tables: what they call allocated, no content read."""
+    if wanted.is_shallow:
+        return rehearse(ctx, wanted, disks)
     files = [disk for disk in disks if not disk.source.startswith(VERSION_SCHEME)]
     counts, found = IngestCounts(), list(wanted.disks)
     with disk_sources.opened(ctx, files) as opened:
@@ -108,6 +137,17 @@ def _read(
     with disk_sources.opened(ctx, disks) as opened:
         ingested, counts, sink = publisher.rehearse(ctx.engine, home, opened, str(wanted.id))
     return ingested, counts, sink.packs
+
+
+def _pointers(
+    ctx: Context, wanted: ImageVersion, disks: Sequence[DiskRequest]
+) -> list[VersionDisk]:
+    """The disks as a shallow version has them; no content is read but for digests asked for."""
+    with disk_sources.opened(ctx, disks, shallow=True) as opened:
+        return [
+            pointing.pointer(ctx.engine, disk, source)
+            for disk, source in zip(wanted.disks, opened, strict=True)
+        ]
 
 
 def existing_home(ctx: Context, wanted: ImageVersion) -> Place | None:

@@ -39,8 +39,14 @@ def resolve(
         count = replica_count if request.replica_count is None else request.replica_count
         ctx.limits.check_replica_count(count, region.name)
         check_offered(region, kind)
+        _check_parent(region, request.parent)
         targets.append(
-            TargetRegion(name=region.name, replica_count=count, storage_account_type=kind)
+            TargetRegion(
+                name=region.name,
+                replica_count=count,
+                storage_account_type=kind,
+                parent=region.parent,
+            )
         )
     check_targets(targets, location)
     return tuple(targets)
@@ -83,8 +89,12 @@ def with_exclusions(
 
 
 def check_targets(targets: Iterable[TargetRegion], location: str) -> None:
-    """No region twice, the home region among them. Raises `Invalid` (`InvalidTargetRegions`)."""
-    names = [target.name for target in targets]
+    """No region twice, the home region among them, and the region of every edge zone.
+
+    Raises `Invalid` (`InvalidTargetRegions`).
+    """
+    known = list(targets)
+    names = [target.name for target in known]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise Invalid(
@@ -99,6 +109,40 @@ def check_targets(targets: Iterable[TargetRegion], location: str) -> None:
             code="InvalidTargetRegions",
             target=location,
             hint=f"name {location} as well; a new version may have another home region with -l",
+        )
+    for zone in known:
+        if zone.parent is not None and zone.parent not in names:
+            raise Invalid(
+                f"edge zone {zone.name} belongs to {zone.parent}, which is none of the target"
+                f" regions {', '.join(names)}",
+                code="InvalidTargetRegions",
+                target=zone.name,
+                hint=f"name {zone.parent} as well: an edge zone is filled from its region",
+            )
+
+
+def home_region(tx: Connection, name: str) -> Region:
+    """The region that is to be a home. Raises `Invalid` (`EdgeZoneAsHome`), `NotFound`."""
+    region = regions.get(tx, normal_region_name(name))
+    if region.is_edge_zone:
+        raise Invalid(
+            f"{region.name} is an edge zone of {region.parent}: nothing has its home there",
+            code="EdgeZoneAsHome",
+            target=region.name,
+            hint=f"the home may be {region.parent}",
+        )
+    return region
+
+
+def _check_parent(region: Region, parent: str | None) -> None:
+    """That the region named for an edge zone is its own. Raises `Invalid`."""
+    if parent is not None and region.parent != parent:
+        what = f"an edge zone of {region.parent}" if region.is_edge_zone else "no edge zone"
+        raise Invalid(
+            f"{region.name} is {what}, not one of {parent}",
+            code="InvalidTargetRegions",
+            target=region.name,
+            hint=f"`imgrepl region add {region.name} --parent {parent}` makes one",
         )
 
 

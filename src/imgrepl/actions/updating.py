@@ -9,8 +9,11 @@ from imgrepl.actions import (
     allowing,
     cost_changes,
     following,
+    phased,
+    promotions,
     record_spreading,
     rehearsing,
+    target_differences,
     targets,
     versions,
 )
@@ -19,12 +22,23 @@ from imgrepl.actions.version_requests import TargetRequest, UpdateVersion, Versi
 from imgrepl.errors import Conflict, Invalid
 from imgrepl.gallery import activity, contents, replicas
 from imgrepl.gallery import versions as rows
-from imgrepl.model import etags, rules, soft_deletion
-from imgrepl.model.gallery import ImageVersion, SafetyProfile, TargetRegion, VersionId
+from imgrepl.model import etags, rules, shallow, soft_deletion
+from imgrepl.model.gallery import (
+    ImageVersion,
+    ReplicationMode,
+    SafetyProfile,
+    TargetRegion,
+    VersionId,
+)
+from imgrepl.model.ids import OperationId
+from imgrepl.model.phases import Phases
 from imgrepl.model.policy import Action
 from imgrepl.model.region import normal_region_name
 from imgrepl.model.replica import ReplicaState, replicas_of
+from imgrepl.model.target_changes import between
 from imgrepl.model.waiting import WAIT_FOR_ALL, WaitFor
+
+_PROMOTION_HINT = "--replication-mode Full in the same command gives it copies of its own"
 
 
 def update(
@@ -39,9 +53,10 @@ def update(
     """Changes a version's regions and profile; its content never changes.
 
     Regions that are added are filled, replicas that are no longer wanted are given up (their bytes
-    are freed by `collect`). A change that moves no replica waits for none. Raises `Conflict`
-    (`OperationBusy`, `ImmutableProperty`, `ChangedMeanwhile`, `VersionSoftDeleted`,
-    `MarkedForDeletion`), `Invalid`, `NotFound`.
+    are freed by `collect`). A change that moves no replica waits for none. A shallow version that
+    becomes full is read from its source first. Raises `Conflict` (`OperationBusy`,
+    `ImmutableProperty`, `ChangedMeanwhile`, `VersionSoftDeleted`, `MarkedForDeletion`), `Invalid`,
+    `NotFound`, and of a shallow version's source `Corrupt` and `NotFound`.
     """
     allowing.check(ctx, Action.VERSION_WRITE, version_id)
     if dry_run:
@@ -57,10 +72,9 @@ def update(
         if changed == version:
             standing = tuple(replicas.of_version(tx, version_id))
             return VersionView(version=version, replicas=standing)
-        changed = replace(changed, revision=rows.next_revision(tx, version_id))
-        rows.update(tx, changed)
-        grows = _move_replicas(tx, version, changed)
-        operation_id = following.operation_for(ctx, tx, changed, None) if grows else None
+        phases = phased.checked(request.phases, changed.target_regions, changed.location)
+        moves = target_differences.changes(tx, version, changed)
+        written, operation_id = _write(ctx, tx, version, changed, phases)
         activity.log(
             tx,
             action="image-version.update",
@@ -69,10 +83,50 @@ def update(
             detail={"differences": versions.differences(version, changed, content=False)},
             principal=ctx.principal,
         )
-    record_spreading.publish(ctx, changed)
+    if written.revision != version.revision:
+        record_spreading.publish(ctx, written)
     if operation_id is None:
-        return versions.view(ctx, version_id)
-    return following.go_on(ctx, version_id, operation_id, wait)
+        return replace(versions.view(ctx, version_id), changes=moves)
+    done = following.go_on(ctx, version_id, operation_id, wait)
+    return replace(done, changes=moves)
+
+
+def regions_dropped(ctx: Context, version_id: VersionId, request: UpdateVersion) -> list[str]:
+    """The regions that a new list of targets leaves out, though nobody named them to be removed.
+
+    Raises as `update`.
+    """
+    allowing.check(ctx, Action.VERSION_WRITE, version_id)
+    if request.target_regions is None and request.target_edge_zones is None:
+        return []
+    with ctx.index.read() as tx:
+        version = rows.get(tx, version_id)
+        changed = _changed(ctx, tx, version, request)
+    return [one.name for one in between(version.target_regions, changed.target_regions).removed]
+
+
+def _write(
+    ctx: Context,
+    tx: Connection,
+    version: ImageVersion,
+    changed: ImageVersion,
+    phases: Phases | None,
+) -> tuple[ImageVersion, OperationId | None]:
+    """Writes the change, and the operation that brings it about where bytes are to move."""
+    promotes = version.is_shallow and not changed.is_shallow
+    written = promotions.kept_back(version, changed) if promotes else changed
+    operation_id = promotions.begin(ctx, tx, version, changed, phases) if promotes else None
+    if not promotes:
+        promotions.refuse_busy(tx, version)
+    if written != version:
+        written = replace(written, revision=rows.next_revision(tx, version.id))
+        rows.update(tx, written)
+    left_over = phased.left_over(tx, version)
+    if not promotes and _move_replicas(tx, version, written):
+        if phases is None and left_over is not None:
+            phases = left_over.following(target.name for target in written.target_regions)
+        operation_id = following.operation_for(ctx, tx, written, None, phases)
+    return written, operation_id
 
 
 def _plan(
@@ -83,12 +137,20 @@ def _plan(
         version = rows.get(tx, version_id)
         etags.check_match(version, if_match)
         changed = _changed(ctx, tx, version, request)
+        phases = phased.checked(request.phases, changed.target_regions, changed.location)
+        if version.is_shallow and not changed.is_shallow:
+            planned = promotions.plan(ctx, version, changed)
+            moves = target_differences.changes(tx, version, changed)
+            return replace(planned, phases=phases, changes=moves)
         packs = len(contents.packs_of(tx, version.content_ids))
+        moves = target_differences.changes(tx, version, changed)
     return VersionView(
         version=changed,
         replicas=tuple(replicas_of(changed.target_regions)),
         transfer=rehearsing.replication(ctx, changed),
         planned=True,
+        phases=phases,
+        changes=moves,
         cost=cost_changes.of_update(ctx, version, changed, packs),
     )
 
@@ -106,6 +168,7 @@ def _changed(
     soft_deletion.check_active(version)
     if request.replica_count is not None:
         ctx.limits.check_replica_count(request.replica_count, str(version.id))
+    promotes = promotions.is_promotion(version, request.replication_mode)
     chosen = targets.with_exclusions(
         _targets(ctx, tx, version, request), request.exclude_from_latest_in
     )
@@ -121,6 +184,8 @@ def _changed(
         ),
     )
     _check_removal(version, chosen, safety)
+    if version.is_shallow and not promotes:
+        shallow.check_targets(chosen, version.location, hint=_PROMOTION_HINT)
     end_of_life = None if request.clear_end_of_life else version.end_of_life_date
     if request.end_of_life_date not in {None, version.end_of_life_date}:
         end_of_life = rules.check_end_of_life(request.end_of_life_date, ctx.clock.now())
@@ -130,6 +195,7 @@ def _changed(
         version,
         target_regions=chosen,
         replica_count=_given(request.replica_count, version.replica_count),
+        replication_mode=ReplicationMode.FULL if promotes else version.replication_mode,
         exclude_from_latest=version.exclude_from_latest if excluded is None else excluded,
         end_of_life_date=end_of_life,
         safety=safety,
@@ -153,8 +219,8 @@ def _targets(
             target=str(version.id),
             hint=f"name {version.location}, or delete the version",
         )
-    if request.target_regions:
-        asked = list(request.target_regions)
+    if request.target_regions or request.target_edge_zones is not None:
+        asked = _replaced(version, request)
     else:
         gone = {normal_region_name(name) for name in request.remove_regions}
         if version.location in gone:
@@ -206,6 +272,25 @@ def _targets(
         replace(t, exclude_from_latest=known[t.name].exclude_from_latest) if t.name in known else t
         for t in chosen
     )
+
+
+def _replaced(version: ImageVersion, request: UpdateVersion) -> list[TargetRequest]:
+    """The list that takes the place of the regions, of the edge zones, or of both."""
+    count = request.replica_count
+    standing = [
+        TargetRequest(t.name, count or t.replica_count, t.storage_account_type, t.parent)
+        for t in version.target_regions
+    ]
+    regions, zones = request.target_regions, request.target_edge_zones
+    named = {normal_region_name(item.name) for item in (*(regions or ()), *(zones or ()))}
+    return [
+        *(regions or [item for item in standing if item.parent is None]),
+        *(
+            zones
+            if zones is not None
+            else [item for item in standing if item.parent is not None and item.name not in named]
+        ),
+    ]
 
 
 def _with_type(item: TargetRequest, known: dict[str, TargetRegion]) -> TargetRequest:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from imgrepl.actions import allowing, publishing
+from imgrepl.actions import allowing, pointed_health, publishing
 from imgrepl.actions.context import Context
 from imgrepl.engine.lease import Lease
 from imgrepl.engine.repairer import repair_version
@@ -43,7 +43,11 @@ def verify(
             verdicts += unreachable(error, part)
     if silent and len(silent) == len(parts):
         raise silent[0]
-    return {"replicas": [_replica(version_id, verdict) for verdict in verdicts]}
+    if version.is_shallow and parts:
+        sources = pointed_health.source_faults(ctx, version, parts[0].all_places[0], deep=deep)
+        verdicts = list(pointed_health.judged(verdicts, sources))
+    report: Report = {"replicas": [_replica(version_id, verdict) for verdict in verdicts]}
+    return report | _pointers(version)
 
 
 def repair(ctx: Context, version_id: VersionId, region: str | None = None) -> Report:
@@ -67,14 +71,25 @@ def repair(ctx: Context, version_id: VersionId, region: str | None = None) -> Re
         except ImgreplError as error:
             _end(ctx, lease, version_id, OperationState.FAILED, {"code": error.code})
             raise
+        verdicts, beyond = outcome.verdicts, outcome.beyond
+        if version.is_shallow and parts:
+            sources = pointed_health.source_faults(ctx, version, parts[0].all_places[0], deep=True)
+            verdicts = pointed_health.judged(verdicts, sources)
+            beyond = (*beyond, *sources)
         report = {
-            "replicas": [_replica(version_id, verdict) for verdict in outcome.verdicts],
+            "replicas": [_replica(version_id, verdict) for verdict in verdicts],
             "mended": [_fault(version_id, fault) for fault in outcome.mended],
-            "beyondRepair": [_fault(version_id, fault) for fault in outcome.beyond],
+            "beyondRepair": [_fault(version_id, fault) for fault in beyond],
+            **_pointers(version),
         }
-        state = OperationState.FAILED if outcome.beyond else OperationState.SUCCEEDED
+        state = OperationState.FAILED if beyond else OperationState.SUCCEEDED
         _end(ctx, lease, version_id, state, {"mended": len(outcome.mended)})
     return report
+
+
+def _pointers(version: ImageVersion) -> Report:
+    """What a report on a shallow version says of it: where it points, as it has no packs."""
+    return {"pointsAt": [disk.source for disk in version.disks]} if version.is_shallow else {}
 
 
 def _end(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from imgrepl.actions import allowing
+from imgrepl.actions import allowing, phased
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.errors import Invalid, NotFound
@@ -44,6 +44,7 @@ def view(
             transfer=transfer,
             operation=operation or rows.operation_of(tx, version_id),
             explained=None if explained is None else tuple(explained),
+            phases=phased.of_version(tx, version_id),
         )
 
 
@@ -196,6 +197,8 @@ def update_command(existing: ImageVersion, wanted: ImageVersion) -> str:
         f"imgrepl image-version update -r {gallery} -i {definition} -e {wanted.id.version}"
         f" --target-regions {targets}"
     )
+    if existing.replication_mode is not wanted.replication_mode:
+        command += f" --replication-mode {wanted.replication_mode}"
     if existing.exclude_from_latest != wanted.exclude_from_latest:
         command += f" --exclude-from-latest {str(wanted.exclude_from_latest).lower()}"
     own = _exclusions(wanted) | dict.fromkeys(_exclusions(existing).keys() - _exclusions(wanted))

@@ -18,6 +18,7 @@ from imgrepl.model.waiting import Milestone, WaitFor
 
 POLL_SECONDS = 0.5
 """How often is looked."""
+_PENDING_SECONDS_MAX = 120.0
 
 
 def wait(
@@ -36,7 +37,11 @@ def wait(
     with ctx.index.read() as tx:
         targets.check_reachable(rows.get(tx, version_id).target_regions, until)
     goal = f"{version_id} did not reach {until}"
-    _poll(ctx, goal, timeout_seconds, interval_seconds, lambda: _reached(ctx, version_id, until))
+    taken_up = _TakenUp(ctx, version_id)
+    _poll(
+        *(ctx, goal, timeout_seconds, interval_seconds),
+        lambda: _reached(ctx, version_id, until) or taken_up.check(),
+    )
     return versions.view(ctx, version_id)
 
 
@@ -99,6 +104,34 @@ def _is_active(ctx: Context, version_id: VersionId) -> bool:
     return version is not None and version.deletion is None
 
 
+class _TakenUp:
+    """Watches that an operation which waits for a process does not do so for ever."""
+
+    def __init__(self, ctx: Context, version_id: VersionId) -> None:
+        self._ctx = ctx
+        self._version_id = version_id
+        self._idle_since = ctx.clock.monotonic()
+
+    def check(self) -> bool:
+        """False. Raises `Unavailable` (`OperationStalled`) where no worker came."""
+        with self._ctx.index.read() as tx:
+            operation_id = rows.operation_of(tx, self._version_id)
+            operation = operations.get(tx, operation_id) if operation_id is not None else None
+        now = self._ctx.clock.monotonic()
+        if operation is None or operation.state is not OperationState.PENDING:
+            self._idle_since = now
+        if now - self._idle_since >= _PENDING_SECONDS_MAX:
+            raise Unavailable(
+                f"no worker has taken up the work on {self._version_id} for"
+                f" {_PENDING_SECONDS_MAX:g} s",
+                code="OperationStalled",
+                target=str(self._version_id),
+                hint="`imgrepl image-version retry` takes it up; the worker's log is in the state"
+                " directory",
+            )
+        return False
+
+
 def _reached(ctx: Context, version_id: VersionId, until: WaitFor) -> bool:
     with ctx.index.read() as tx:
         version = rows.get(tx, version_id)
@@ -114,7 +147,8 @@ def _reached(ctx: Context, version_id: VersionId, until: WaitFor) -> bool:
         Milestone.REGION: until.region in completed,
         Milestone.ALL: len(completed) == len(states),
     }[until.milestone]
-    if reached or operation is None:
+    becomes_full = version.is_shallow and operation is not None and "promotion" in operation.request
+    if operation is None or (reached and not becomes_full):
         return True
     stalled = operation.state is OperationState.STALLED or (
         operation.owner is not None and is_gone(operation.owner)

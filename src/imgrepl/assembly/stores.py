@@ -126,8 +126,11 @@ class PlaceStores:
         with self._lock:
             return tuple(meter.transfer(region) for region, meter in self._meters.items())
 
-    def open_source(self, name: str) -> ByteSource:
-        """A file, a device, or `s3://BUCKET/KEY` with the environment's credentials."""
+    def open_source(self, name: str, *, endpoint_url: str | None = None) -> ByteSource:
+        """A file, a device, or `s3://BUCKET/KEY` with the environment's credentials.
+
+        An object is looked for at `endpoint_url`, else where the environment says.
+        """
         from imgrepl.disks.source import open_source
         from imgrepl.engine.object_source import ObjectSource
 
@@ -142,13 +145,11 @@ class PlaceStores:
                 target=name,
                 hint="an object is s3://BUCKET/KEY",
             )
-        endpoint = Endpoint(
-            url=f"s3://{parts.netloc}",
-            endpoint_url=self._settings.environ.get("AWS_ENDPOINT_URL"),
-        )
+        at = endpoint_url or self._settings.environ.get("AWS_ENDPOINT_URL")
+        endpoint = Endpoint(url=f"s3://{parts.netloc}", endpoint_url=at)
         with self._lock:
             wire = self._bounded(endpoint, RegionMeter(self._clock))
-        return ObjectSource(self._patient(wire), key, name)
+        return ObjectSource(self._patient(wire), key, name, at)
 
     def close(self) -> None:
         """Closes every connection."""

@@ -10,7 +10,7 @@ from typing import Any
 from imgrepl.actions.limits_used import LimitUse
 from imgrepl.actions.usage import Usage, UsageReport
 from imgrepl.actions.version_requests import VersionView
-from imgrepl.azure import cost_shapes, resource_ids, sharing_shapes
+from imgrepl.azure import cost_shapes, resource_ids, rollout_shapes, sharing_shapes
 from imgrepl.azure.resource_ids import GALLERY_TYPE
 from imgrepl.azure.times import iso_utc
 from imgrepl.gallery.activity import ActivityEntry
@@ -108,7 +108,7 @@ def version(view: VersionView) -> Json:
         "location": value.location,
         "tags": dict(value.tags),
         "provisioningState": value.provisioning_state.value,
-        "publishingProfile": _publishing_profile(value),
+        "publishingProfile": rollout_shapes.publishing_profile(value),
         "storageProfile": _storage_profile(value),
         "safetyProfile": {
             "allowDeletionOfReplicatedLocations": (
@@ -119,28 +119,6 @@ def version(view: VersionView) -> Json:
         "replicationStatus": _replication_status(view.replicas),
         "etag": etag_of(value),
         "imgrepl": _ours(view),
-    }
-
-
-def _publishing_profile(value: ImageVersion) -> Json:
-    strategy = value.storage_account_strategy
-    return {
-        "targetRegions": [
-            {
-                "name": target.name,
-                "regionalReplicaCount": target.replica_count,
-                "storageAccountType": target.storage_account_type.value,
-                "excludeFromLatest": target.exclude_from_latest,
-            }
-            for target in value.target_regions
-        ],
-        "replicaCount": value.replica_count,
-        "excludeFromLatest": value.exclude_from_latest,
-        "publishedDate": time(value.published_at),
-        "endOfLifeDate": time(value.end_of_life_date),
-        "storageAccountType": None if strategy else value.storage_account_type.value,
-        "storageAccountStrategy": strategy and strategy.value,
-        "replicationMode": value.replication_mode.value,
     }
 
 
@@ -194,6 +172,10 @@ def _ours(view: VersionView) -> Json:
     }
     if view.planned:
         found["planned"] = True
+    if view.changes is not None:
+        found["changes"] = rollout_shapes.changes(view.changes)
+    if view.phases is not None:
+        found["phases"] = rollout_shapes.phases(view.phases, view.replicas)
     if view.cost is not None:
         found["cost"] = cost_shapes.change(view.cost)
     if view.explained is not None:
@@ -235,6 +217,9 @@ def _disk(disk: VersionDisk) -> Json:
         "contentId": disk.content_id,
         "chunks": disk.chunks,
         "sha256": disk.sha256,
+        "sourceState": None
+        if disk.source_state is None
+        else rollout_shapes.source_state(disk.source_state),
     }
 
 

@@ -8,6 +8,7 @@ from imgrepl.errors import Invalid, UsageError
 from imgrepl.model.region import StorageAccountType, normal_region_name
 
 GRAMMAR = "REGION[=COUNT][=TYPE]"
+EDGE_GRAMMAR = "REGION=ZONE[=COUNT][=TYPE]"
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 _TYPES = {kind.lower(): kind for kind in StorageAccountType}
 
@@ -41,6 +42,29 @@ def parse(items: Sequence[str] | None) -> list[TargetRequest] | None:
             )
         spelled[request.name] = item
     return parsed
+
+
+def parse_edge_zones(items: Sequence[str] | None) -> list[TargetRequest] | None:
+    """The edge zones asked for, as `az` takes them: `REGION=ZONE[=COUNT][=TYPE]`; `None` is none.
+
+    Raises `UsageError` (`InvalidTargetRegions`) and what `parse` raises.
+    """
+    if items is None:
+        return None
+    if [item.lower() for item in items] in ([], ["none"]):
+        return []
+    found = []
+    for item in items:
+        region, equals, rest = item.partition("=")
+        if not equals or not rest.strip():
+            raise UsageError(
+                f"edge zone {item!r} names no zone behind its region",
+                code="InvalidTargetRegions",
+                target=item,
+                hint=f"the form is {EDGE_GRAMMAR}, for example westus=losangeles=1",
+            )
+        found.append(parse_item(rest)._replace(parent=normal_region_name(region)))
+    return found
 
 
 def parse_item(item: str) -> TargetRequest:

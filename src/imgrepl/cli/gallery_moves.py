@@ -10,8 +10,8 @@ from imgrepl.cli.carrying_page import carrying_page, home_page
 from imgrepl.cli.endpoints import EndpointOptions
 from imgrepl.cli.options import DryRun, GalleryOptions, GroupOptions, option
 from imgrepl.cli.run import Injected
+from imgrepl.cli.target_options import TargetRegions
 from imgrepl.cli.verdicts import verdict_of
-from imgrepl.cli.version_options import TargetRegions
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import normal_region_name
 

@@ -36,6 +36,10 @@ class RegionOptions(EndpointOptions):
         str | None,
         option("--premium-storage-class", text="Its storage class, if any.", metavar="CLASS"),
     ] = None
+    parent: Annotated[
+        str | None,
+        option("--parent", text="It is an edge zone of this region.", metavar="REGION"),
+    ] = None
     display_name: Annotated[
         str | None, option("--display-name", text="For people: East US.", metavar="NAME")
     ] = None
@@ -48,6 +52,7 @@ class RegionOptions(EndpointOptions):
             standard=self._endpoints((url, *(self.replica_urls or ()))),
             zones=self._endpoints(self.zones or ()),
             premium=None if self.premium is None else self._premium(self.premium),
+            parent=None if self.parent is None else normal_region_name(self.parent),
         )
 
     def changed(self, present: Region, url: str | None) -> Region:
@@ -62,6 +67,7 @@ class RegionOptions(EndpointOptions):
             ),
             zones=self._stated(self.zones, present.zones),
             premium=self._changed_premium(present.premium),
+            parent=present.parent if self.parent is None else normal_region_name(self.parent),
         )
 
     def _stated(

@@ -14,6 +14,8 @@ def verdict_of(replicas: Iterable[Replica]) -> ImgreplError | None:
         return None
     done = [status.region for status in statuses if status.state is ReplicaState.COMPLETED]
     details = [f"{status.region}: {status.details or 'failed'}" for status in failed]
+    held = [one for one in statuses if one.state is ReplicaState.UNKNOWN and one.details]
+    details += [f"{status.region}: {status.details}" for status in held]
     hint = "`imgrepl image-version retry` goes on with the failed regions"
     if done:
         return PartlyDone(

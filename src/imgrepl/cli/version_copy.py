@@ -11,14 +11,9 @@ from imgrepl.cli.answer import Answer
 from imgrepl.cli.bucket_options import BucketOptions
 from imgrepl.cli.options import DryRun, Tags, choice, option, optional_pairs, point_in_time, truth
 from imgrepl.cli.run import Injected, Run
+from imgrepl.cli.target_options import ReplicaCount, TargetRegions
 from imgrepl.cli.verdicts import verdict_of
-from imgrepl.cli.version_options import (
-    EndOfLife,
-    ExcludeFromLatest,
-    ReplicaCount,
-    TargetRegions,
-    WaitOptions,
-)
+from imgrepl.cli.version_options import EndOfLife, ExcludeFromLatest, WaitOptions
 from imgrepl.cli.version_page import version_page
 from imgrepl.errors import UsageError
 from imgrepl.model.peer import Peer, PeerIndex

@@ -19,6 +19,7 @@ from imgrepl.cli.options import (
     Tags,
     ThreeState,
     VersionOptions,
+    Yes,
     choice,
     option,
     optional_pairs,
@@ -28,9 +29,18 @@ from imgrepl.cli.options import (
     three_state,
     truth,
 )
+from imgrepl.cli.target_options import (
+    REGION_GRAMMAR,
+    PhaseOptions,
+    ReplicaCount,
+    ReplicationModeWord,
+    TargetEdgeZones,
+    TargetRegions,
+)
 from imgrepl.errors import Invalid, UsageError
 from imgrepl.model.gallery import (
     HostCaching,
+    ReplicationMode,
     SafetyProfile,
     StorageAccountStrategy,
     VersionId,
@@ -40,24 +50,10 @@ from imgrepl.model.waiting import WAIT_FOR_NOTHING, WaitFor
 
 _LUN_FILE = re.compile(r"([0-9]{1,3})=(.+)", re.DOTALL)
 _OS_FILE = re.compile(r"os=(.+)", re.DOTALL)
-_REGION_GRAMMAR = "REGION[=COUNT[=TYPE]]"
 
-TargetRegions = Annotated[
-    tuple[str, ...] | None,
-    options(
-        "--target-regions",
-        text="Where the version is to stand, how often and how kept:"
-        " eastus=2 westeurope=1=standard_zrs.",
-        metavar=_REGION_GRAMMAR,
-    ),
-]
 WaitForText = Annotated[
     str,
     option("--wait-for", text="Return at all, any, source or region=NAME.", metavar="MILESTONE"),
-]
-ReplicaCount = Annotated[
-    int | None,
-    option("--replica-count", text="Replicas in each region that states none.", metavar="N"),
 ]
 ExcludeFromLatest = Annotated[
     ThreeState, three_state("--exclude-from-latest", text="Never resolve latest to this version.")
@@ -206,7 +202,7 @@ def _lun_and_parent(word: str) -> tuple[int | None, str]:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
+class CreateOptions(WaitOptions, PhaseOptions, SourceOptions, DefinitionOptions):
     """Everything `image-version create` takes."""
 
     version: Annotated[
@@ -225,6 +221,7 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
         option("--location", "-l", text="Home region; the gallery's if absent.", metavar="REGION"),
     ] = None
     target_regions: TargetRegions = None
+    target_edge_zones: TargetEdgeZones = None
     replica_count: ReplicaCount = None
     storage_account_type: Annotated[
         StorageAccountType | None,
@@ -250,6 +247,7 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
             metavar="[os|LUN=]CACHING",
         ),
     ] = ()
+    replication_mode: ReplicationModeWord = None
     exclude_from_latest: ExcludeFromLatest = None
     exclude_from_latest_in: ExcludeFromLatestIn = ()
     stage: Annotated[
@@ -281,10 +279,13 @@ class CreateOptions(WaitOptions, SourceOptions, DefinitionOptions):
             parents=self.parents,
             location=self.location,
             target_regions=target_regions.parse(self.target_regions),
+            target_edge_zones=target_regions.parse_edge_zones(self.target_edge_zones),
             replica_count=self.replica_count,
             storage_account_type=self.storage_account_type,
             storage_account_strategy=self.storage_account_strategy,
             host_caching=dict(_lun_and_caching(word) for word in self.host_caching),
+            replication_mode=self.replication_mode or ReplicationMode.FULL,
+            phases=self.roll_out,
             exclude_from_latest=self._excluded,
             exclude_from_latest_in=_exclusions(self.exclude_from_latest_in),
             end_of_life_date=point_in_time(self.end_of_life_date, "--end-of-life-date"),
@@ -344,18 +345,20 @@ def _exclusions(words: Sequence[str]) -> dict[str, bool | None]:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class UpdateOptions(WaitOptions, VersionOptions, EditOptions):
+class UpdateOptions(WaitOptions, PhaseOptions, VersionOptions, EditOptions):
     """Everything `image-version update` takes; what is not named stays as it is."""
 
     target_regions: TargetRegions = None
+    target_edge_zones: TargetEdgeZones = None
     add_regions: Annotated[
         tuple[str, ...],
-        options("--add-regions", text="Regions to add or change.", metavar=_REGION_GRAMMAR),
+        options("--add-regions", text="Regions to add or change.", metavar=REGION_GRAMMAR),
     ] = ()
     remove_regions: Annotated[
         tuple[str, ...], options("--remove-regions", text="Regions to leave.", metavar="REGION")
     ] = ()
     replica_count: ReplicaCount = None
+    replication_mode: ReplicationModeWord = None
     exclude_from_latest: ExcludeFromLatest = None
     exclude_from_latest_in: ExcludeFromLatestIn = ()
     end_of_life_date: EndOfLife = None
@@ -364,6 +367,7 @@ class UpdateOptions(WaitOptions, VersionOptions, EditOptions):
     tags: Tags = None
     if_match: IfMatch = None
     dry_run: DryRun = False
+    yes: Yes = False
 
     def request(self, present: VersionView | None = None) -> UpdateVersion:
         """The changes asked for: by edits of what is `present`, and by options, which win."""
@@ -380,9 +384,12 @@ class UpdateOptions(WaitOptions, VersionOptions, EditOptions):
 
         return UpdateVersion(
             target_regions=target_regions.parse(self.target_regions),
+            target_edge_zones=target_regions.parse_edge_zones(self.target_edge_zones),
             add_regions=target_regions.parse(self.add_regions or None),
             remove_regions=self.remove_regions,
             replica_count=self.replica_count,
+            replication_mode=self.replication_mode,
+            phases=self.roll_out,
             exclude_from_latest=truth(self.exclude_from_latest),
             exclude_from_latest_in=_exclusions(self.exclude_from_latest_in),
             end_of_life_date=point_in_time(self.end_of_life_date or None, "--end-of-life-date"),

@@ -27,6 +27,11 @@ _DISK_COLUMNS = (
     Column("Stored", "storedBytes"),
     Column("Content id", "contentId", spare=1),
 )
+_PHASE_COLUMNS = (
+    Column("Phase", "phase"),
+    Column("Regions", "regions"),
+    Column("State", "state"),
+)
 _TRANSFER_COLUMNS = (
     Column("Region", "region"),
     Column("Sent", "sentBytes"),
@@ -58,6 +63,13 @@ def version_page(version: Json) -> Iterator[Block]:
     ours, profile = version["imgrepl"], version["publishingProfile"]
     yield Facts(_identity(version) | _profile(version, profile) | _operation(ours))
     yield from _replicas(ours["replicas"], planned=ours.get("planned", False))
+    if "changes" in ours:
+        yield Lines(
+            _changes(ours["changes"]),
+            "Regions, as they would be" if ours.get("planned") else "Regions",
+        )
+    if "phases" in ours:
+        yield Grid(ours["phases"]["groups"], _PHASE_COLUMNS, "Phases")
     yield Grid([_disk(disk) for disk in ours["disks"]], _DISK_COLUMNS, "Disks")
     if ours["transfer"] is not None:
         yield from _transfer(ours["transfer"], planned=ours.get("planned", False))
@@ -84,11 +96,23 @@ def _profile(version: Json, profile: Json) -> dict[str, object]:
     return {
         "Home region": version["location"],
         "Published": profile["publishedDate"],
+        **_pointers(version, profile),
         "Excluded from latest": _exclusion(profile),
         "End of life": profile["endOfLifeDate"],
         "Tags": version["tags"],
         "ETag": version["etag"],
         **_bin(version["imgrepl"]["softDelete"]),
+    }
+
+
+def _pointers(version: Json, profile: Json) -> dict[str, object]:
+    if profile["replicationMode"] != "Shallow":
+        return {}
+    disks = version["storageProfile"]
+    images = [disks["osDiskImage"], *disks["dataDiskImages"]]
+    return {
+        "Replication mode": "Shallow: nothing is copied or billed",
+        "Points at": ", ".join(image["source"]["uri"] for image in images if image),
     }
 
 
@@ -126,6 +150,23 @@ def _replicas(replicas: Sequence[Json], *, planned: bool) -> Iterator[Block]:
         if one["details"]
     ]
     yield Lines(reasons, "Why")
+
+
+def _changes(changes: Json) -> list[str]:
+    lines = [
+        f"added: {one['name']}, {one['regionalReplicaCount']} x {one['storageAccountType']}"
+        for one in changes["added"]
+    ]
+    lines += [
+        f"removed: {one['name']}, {one['regionalReplicaCount']} x {one['storageAccountType']}"
+        for one in changes["removed"]
+    ]
+    lines += [f"{one['region']}: {one['from']} → {one['to']} replicas" for one in changes["counts"]]
+    if lines:
+        known = changes["copiesBytes"] is not None
+        copied = f"at most {human.size(changes['copiesBytes'])}" if known else "what the source has"
+        lines.append(f"copies {copied}; `collect` may free {human.size(changes['freesBytes'])}")
+    return lines
 
 
 def _percent(replica: Json) -> int:

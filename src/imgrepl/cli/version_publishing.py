@@ -18,6 +18,7 @@ from imgrepl.model.gallery import VersionId, VersionName
 
 if TYPE_CHECKING:
     from imgrepl.actions.context import Context
+    from imgrepl.actions.version_requests import UpdateVersion
 
 PARENT_COLUMNS = {"Gallery": "imgrepl.gallery", "Definition": "imgrepl.imageDefinition"}
 COLUMNS = {
@@ -146,9 +147,12 @@ def update(*, options: UpdateOptions, run: Injected) -> Answer:
         imgrepl image-version update -r golden -i debian -e 1.0.0 \
             --add-regions northeurope=2 --remove-regions eastus
 
-    Exit codes: 0 done; 3 no such version or region; 4 the field cannot change, it has changed
-    meanwhile, or it lies in the bin; 5 a rule; 7 an endpoint stayed away; 8 some regions are
-    complete and some are not; 130 interrupted.
+    A new list with --target-regions takes the place of the old one. What it leaves out is asked
+    about, or confirmed with --yes; --dry-run shows the difference.
+
+    Exit codes: 0 done; 2 a region would be dropped and nobody could be asked; 3 no such version or
+    region; 4 the field cannot change, it has changed meanwhile, or it lies in the bin; 5 a rule;
+    7 an endpoint stayed away; 8 some regions are complete and some are not; 130 interrupted.
     """
     from imgrepl.actions import updating, versions
     from imgrepl.azure import shapes
@@ -159,12 +163,31 @@ def update(*, options: UpdateOptions, run: Injected) -> Answer:
         if options.edits:
             present = versions.show(ctx, options.definition_id, options.version)
         seen = None if present is None else etags.etag_of(present.version)
+        asked = options.request(present)
+        listed = (options.target_regions, options.target_edge_zones) != (None, None)
+        if listed and not options.dry_run:
+            _confirm_drops(ctx, options, asked, run)
         view = updating.update(
             ctx,
             options.version_id,
-            options.request(present),
+            asked,
             if_match=options.if_match or seen,
             wait=options.milestone,
             dry_run=options.dry_run,
         )
     return Answer(shapes.version(view), error=verdict_of(view.replicas), page=version_page)
+
+
+def _confirm_drops(
+    ctx: "Context", options: UpdateOptions, asked: "UpdateVersion", run: Injected
+) -> None:
+    """Asks before a new list of targets drops a region that it does not name."""
+    from imgrepl.actions import updating
+
+    dropped = updating.regions_dropped(ctx, options.version_id, asked)
+    if dropped:
+        run.confirm(
+            f"{options.version_id} leaves {', '.join(dropped)}, which the new list does not name."
+            " Go on?",
+            yes=options.yes,
+        )

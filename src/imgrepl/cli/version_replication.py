@@ -139,12 +139,15 @@ class RetryOptions(WaitOptions, VersionOptions):
 
     region: Region = None
     dry_run: DryRun = False
+    all_at_once: Annotated[
+        bool, option("--all-at-once", text="Forget the phases of the roll-out that stopped.")
+    ] = False
 
 
 def retry(*, options: RetryOptions, run: Injected) -> Answer:
     """Go on with a version's replication where it failed or was interrupted.
 
-    What is durable is not sent again.
+    What is durable is not sent again. A roll-out in phases goes on in them.
 
     For example:
 
@@ -163,6 +166,7 @@ def retry(*, options: RetryOptions, run: Injected) -> Answer:
             region=options.region,
             wait=options.milestone,
             dry_run=options.dry_run,
+            all_at_once=options.all_at_once,
         )
     error = None if options.dry_run else verdict_of(view.replicas)
     return Answer(shapes.version(view), error=error, page=version_page)

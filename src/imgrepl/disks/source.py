@@ -5,11 +5,21 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from imgrepl.disks.disk import ByteSource, Extent
 from imgrepl.disks.names import printable
 from imgrepl.errors import Conflict, Invalid, NotAllowed, NotFound
 from imgrepl.model.secrets import without_secrets
+
+
+class FileStamp(NamedTuple):
+    """By what a regular file is known again, also after its volume was mounted anew."""
+
+    inode: int
+    modified_ns: int
+    changed_ns: int
+
 
 Identity = tuple[int | str, ...]
 """Tells one source from another whatever name it was opened by."""
@@ -43,6 +53,12 @@ class FileSource:
     def identity(self) -> Identity:
         """Device and inode."""
         return self._opened_as[:2]
+
+    @property
+    def stamp(self) -> FileStamp | None:
+        """As it was when it was opened; None for a block device, whose times say nothing."""
+        _device, inode, _bytes, modified_ns, changed_ns = self._opened_as
+        return None if self._block_device else FileStamp(inode, modified_ns, changed_ns)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fills `buffer` from `offset`.

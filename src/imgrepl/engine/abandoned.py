@@ -47,7 +47,7 @@ class Abandoned:
     @property
     def needs_tombstone(self) -> bool:
         """Whether a record may have been written, or be on its way."""
-        return self.staged is not None and self.record is None and bool(self.staged.content_ids)
+        return self.staged is not None and self.record is None and self.staged.may_have_record
 
 
 def find(engine: Engine, but: OperationId | None, *, grace_seconds: float) -> list[Abandoned]:
@@ -108,7 +108,7 @@ def _left_staged(tx: Connection, given_up: set[OperationId | None]) -> Iterator[
 
 def _with_record(engine: Engine, one: Abandoned) -> Abandoned | None:
     """The same, with what the home region's record says; None where that cannot be told."""
-    if one.staged is None or not one.staged.content_ids:
+    if one.staged is None or not one.staged.may_have_record:
         return one
     try:
         record = _home_record(engine, one.staged)
@@ -151,7 +151,7 @@ def withdraw(engine: Engine, version_id: VersionId) -> bool:
         staged = versions.find(tx, version_id)
     if staged is None or staged.committed:
         return staged is None
-    record = _home_record(engine, staged) if staged.content_ids else None
+    record = _home_record(engine, staged) if staged.may_have_record else None
     one = Abandoned(operation_id=None, staged=staged, record=record)
     revision = _bury(engine, staged) if one.needs_tombstone else None
     with engine.index.begin() as tx:

@@ -55,3 +55,5 @@ class Engine:
     """Places that were found ready, and ours, in this process."""
     readable: set[PlaceId] = field(default_factory=set)
     """Places whose features were found to be known, in this process."""
+    silent: dict[PlaceId, float] = field(default_factory=dict)
+    """Places that did not answer a reader, and when that was, by the monotonic clock."""

@@ -21,6 +21,7 @@ from imgrepl.model.region import Place
 from imgrepl.model.slots import SlotRange, union
 
 _Result = TypeVar("_Result")
+_SILENT_SECONDS = 60.0
 
 
 class Piece(NamedTuple):
@@ -82,17 +83,21 @@ def from_first(
 ) -> _Result:
     """`attempt` with the first place that does not fail; says which ones did.
 
-    Where all fail, raises `Unavailable` if one of them may have it and did not answer, `Conflict`
-    if one is of a later release, else `Corrupt` (`PackLost`): what was published is gone.
+    A place that did not answer within the last minute is asked after all others: its patience is
+    paid for once, and not for every pack. Where all fail, raises `Unavailable` if one of them may
+    have it and did not answer, `Conflict` if one is of a later release, else `Corrupt`
+    (`PackLost`): what was published is gone.
     """
     failures: list[ImgreplError] = []
-    for place in sources:
+    for place in _silent_last(engine, sources):
         try:
             check_features(engine, place)
             return attempt(place)
         except (Conflict, Corrupt, NotFound, Unavailable) as error:
             if isinstance(error, Conflict) and error.code != TOO_NEW:
                 raise
+            if isinstance(error, Unavailable):
+                engine.silent[place.id] = engine.clock.monotonic()
             failures.append(error)
             text = f"{what} could not be read from {place.name}: {error.message}"
             engine.events(Notice(level="warning", text=text, subject=place.region))
@@ -105,6 +110,14 @@ def from_first(
         details=[f"{error.code}: {error.message}" for error in failures],
         hint="`imgrepl image-version repair` mends what any region still has",
     )
+
+
+def _silent_last(engine: Engine, sources: Sequence[Place]) -> list[Place]:
+    now = engine.clock.monotonic()
+    heard = {
+        place_id: now - since >= _SILENT_SECONDS for place_id, since in list(engine.silent.items())
+    }
+    return sorted(sources, key=lambda place: not heard.get(place.id, True))
 
 
 def chunks_of(engine: Engine, fetched: Fetched, run: Run) -> Iterator[bytes]:

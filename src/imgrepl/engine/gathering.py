@@ -1,6 +1,6 @@
 """Part of the plan: frames of many packs that places need are put into few new packs. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from imgrepl.engine.packer import SLOTS_TARGET
 from imgrepl.layout.pack import HEADER_BYTES, footer_bytes
@@ -10,6 +10,7 @@ from imgrepl.model.region import Place
 from imgrepl.model.slots import SlotRange, count
 
 _Group = tuple[Lead, ...]
+NO_PARENTS: Mapping[str, str] = {}
 
 
 class Gathering:
@@ -19,10 +20,18 @@ class Gathering:
     than `bytes_target`; the frames of one pack stay together.
     """
 
-    def __init__(self, places: Sequence[Place], *, home_region: str, bytes_target: int) -> None:
+    def __init__(
+        self,
+        places: Sequence[Place],
+        *,
+        home_region: str,
+        bytes_target: int,
+        parents: Mapping[str, str] = NO_PARENTS,
+    ) -> None:
         self._places = {place.id: place for place in places}
         self._home_region = home_region
         self._bytes_target = bytes_target
+        self._parents = parents
         self._open: dict[_Group, list[PackFrames]] = {}
         self._closed: list[FramesMove] = []
 
@@ -37,7 +46,7 @@ class Gathering:
             targets = [place for place, _ in group]
             need = group[0][1]
             sources = [self._places[place_id] for place_id in need.sources]
-            wanted_in = {place.region for place in targets}
+            wanted_in = with_parents({place.region for place in targets}, self._parents)
             source = nearest_first(sources, wanted_in, self._home_region)[0]
             self._put(leads_to(targets), PackFrames(pack_id, pack_bytes, need, source.id))
 
@@ -68,6 +77,11 @@ def leads_to(targets: Sequence[Place]) -> tuple[Lead, ...]:
     for target in targets:
         groups.setdefault((target.region, target.endpoint.server), []).append(target.id)
     return tuple(Lead(group[0], tuple(group[1:])) for group in groups.values())
+
+
+def with_parents(regions: Collection[str], parents: Mapping[str, str]) -> set[str]:
+    """The regions and those that edge zones among them belong to: as near as nothing else."""
+    return {*regions, *(parents[name] for name in regions if name in parents)}
 
 
 def nearest_first(

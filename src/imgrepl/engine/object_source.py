@@ -18,14 +18,20 @@ class ObjectSource:
     It has no holes to tell of: an image's own tables say what need not be read.
     """
 
-    def __init__(self, store: Reads, key: str, name: str) -> None:
+    def __init__(self, store: Reads, key: str, name: str, endpoint_url: str | None = None) -> None:
         self._store = store
         self._key = key
         self.name = name
+        self.endpoint_url = endpoint_url
         self._info = self._found()
         self.size_bytes = self._info.size_bytes
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
+
+    @property
+    def etag(self) -> str:
+        """Its ETag when it was opened."""
+        return self._info.etag
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fills `buffer` from `offset`.

@@ -4,7 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from imgrepl.engine.gathering import Gathering, leads_to, nearest_first
+from imgrepl.engine.gathering import (
+    NO_PARENTS,
+    Gathering,
+    leads_to,
+    nearest_first,
+    with_parents,
+)
 from imgrepl.errors import Corrupt
 from imgrepl.layout.pack import PACK_BYTES_TARGET
 from imgrepl.model.ids import PackId, PlaceId
@@ -40,6 +46,7 @@ def plan_replication(
     home_region: str,
     trusted: Collection[tuple[PlaceId, PackId]] = (),
     needs: Needs = NO_NEEDS,
+    parents: Mapping[str, str] = NO_PARENTS,
 ) -> ReplicationPlan:
     """What brings `packs` (id → bytes, in disk order) to every one of `targets`.
 
@@ -49,11 +56,15 @@ def plan_replication(
     because some carry a checksum over without reading: else the pack is read there first, and if a
     region must be sent it, that one read serves it too. `needs` says which targets have what they
     need of a pack already and which need only frames of it: they get those, unless a neighbour on
-    their server gets or has the whole. Raises `Corrupt` (`PackLost`) where no place has a pack.
+    their server gets or has the whole. `parents` are the regions of edge zones, which are filled
+    from there if they can be. Raises `Corrupt` (`PackLost`) where no place has a pack.
     """
     moves: list[PackMove] = []
     gathering = Gathering(
-        needs.sources, home_region=home_region, bytes_target=needs.pack_bytes_target
+        needs.sources,
+        home_region=home_region,
+        bytes_target=needs.pack_bytes_target,
+        parents=parents,
     )
     for pack_id, pack_bytes in packs.items():
         having = list(holders.get(pack_id, ()))
@@ -72,7 +83,9 @@ def plan_replication(
                 hint="publish the version's source again, or bring a region back that has it",
             )
         if whole:
-            moves += _moves(_Pack(pack_id, pack_bytes, having, whole), home_region, trusted)
+            wanted_in = with_parents({place.region for place in whole}, parents)
+            nearest = nearest_first(having, wanted_in, home_region)
+            moves += _moves(_Pack(pack_id, pack_bytes, nearest, whole), trusted)
         gathering.add(pack_id, pack_bytes, in_parts)
     return ReplicationPlan(moves=tuple(moves), frames=gathering.moves())
 
@@ -104,17 +117,17 @@ def _group(place: Place) -> tuple[str, str]:
 
 
 class _Pack(NamedTuple):
+    """`nearest` are its holders, the nearest first."""
+
     pack_id: PackId
     pack_bytes: int
-    having: list[Place]
+    nearest: list[Place]
     missing: list[Place]
 
 
-def _moves(
-    pack: _Pack, home_region: str, trusted: Collection[tuple[PlaceId, PackId]]
-) -> list[PackMove]:
+def _moves(pack: _Pack, trusted: Collection[tuple[PlaceId, PackId]]) -> list[PackMove]:
     """One move for every place the pack is read from, and one for what needs no reading."""
-    nearest = nearest_first(pack.having, {place.region for place in pack.missing}, home_region)
+    nearest = pack.nearest
     free: list[ServerCopy] = []
     read: dict[PlaceId, list[ServerCopy]] = {}
     remote: list[Place] = []

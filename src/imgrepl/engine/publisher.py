@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from imgrepl.disks.disk import Disk
+from imgrepl.disks.disk import ByteSource, Disk
 from imgrepl.engine import footers, places, resume, sealer
 from imgrepl.engine.context import Engine
 from imgrepl.engine.dedup import Deduplicator
@@ -17,7 +17,7 @@ from imgrepl.engine.lease import Lease
 from imgrepl.engine.packer import ClosedPack
 from imgrepl.engine.reading import allocated_bytes
 from imgrepl.engine.reporting import Reporter
-from imgrepl.engine.sealer import IngestedDisk
+from imgrepl.engine.sealer import IngestedDisk, Promotion
 from imgrepl.engine.uploads import PackUploads
 from imgrepl.gallery import packs
 from imgrepl.model.gallery import VersionId
@@ -29,19 +29,30 @@ from imgrepl.model.region import Place
 class DiskSource:
     """One disk of a version, opened. `sha256` asks for the digest of the guest-visible disk.
 
-    `known_sha256` is that digest where somebody computed it before.
+    `source` is the file or object itself, None for what comes from packs; `known_sha256` is that
+    digest where somebody computed it before; the last two are how it was opened.
     """
 
     lun: int | None
     disk: Disk
+    source: ByteSource | None = None
     sha256: bool = False
     known_sha256: str | None = None
+    ignore_checksum: bool = False
+    size_from_geometry: bool = False
 
 
 def publish_content(
-    engine: Engine, lease: Lease, version_id: VersionId, home: Place, disks: Sequence[DiskSource]
+    engine: Engine,
+    lease: Lease,
+    version_id: VersionId,
+    home: Place,
+    disks: Sequence[DiskSource],
+    promotion: Promotion | None = None,
 ) -> tuple[IngestCounts, set[tuple[PlaceId, PackId]]]:
     """Ingests `disks` into `home` and commits the version there; gives the packs that were put.
+
+    With a `promotion` the version is a shallow one, which becomes full.
 
     What an earlier attempt of the same operation made durable is found again and not sent twice.
     """
@@ -68,7 +79,7 @@ def publish_content(
                 )
         finally:
             uploads.close()
-    sealer.commit(engine, lease, version_id, home, ingested)
+    sealer.commit(engine, lease, version_id, home, ingested, promotion)
     return counts, {(home.id, pack_id) for pack_id in uploads.put_packs}
 
 

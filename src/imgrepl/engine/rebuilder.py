@@ -29,7 +29,7 @@ from imgrepl.gallery import regions as region_rows
 from imgrepl.model.events import Notice
 from imgrepl.model.gallery import ImageVersion, ProvisioningState
 from imgrepl.model.ids import PlaceId
-from imgrepl.model.proof import Proof
+from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import Place, PlaceRole, Region, roles_of
 from imgrepl.model.replica import Replica, ReplicaState
 
@@ -262,7 +262,13 @@ def _complete(engine: Engine, version: ImageVersion, named: Sequence[str]) -> in
 
 
 def _proof(tx: Connection, version: ImageVersion, replica: Replica) -> Proof | None:
-    """The weakest and latest among the seals of a replica; None where one is not there."""
+    """The weakest and latest among the seals of a replica; None where one is not there.
+
+    A shallow version has none: its record is all there is of it.
+    """
+    if version.is_shallow:
+        assert version.published_at is not None, "a version that has a record was published"
+        return Proof(ProofLevel.LISTED, version.published_at)
     by_role = {
         place.role: place
         for place in place_rows.of_region(tx, replica.region)

@@ -40,6 +40,7 @@ from imgrepl.model.sharing import (
     profile_of_json,
     profile_to_json,
 )
+from imgrepl.model.source_state import SourceState
 
 Fields = dict[str, Any]
 
@@ -53,6 +54,8 @@ _ABSENT: Fields = {
     "allow_update_image": False,
     "storage_account_strategy": None,
     "host_caching": None,
+    "source_state": None,
+    "parent": None,
 }
 """Fields that came later, by the value at which a record says nothing of them.
 
@@ -62,6 +65,9 @@ _CODED: Mapping[str, Callable[[Any], Any]] = {
     "grants": grants_to_json,
     "sharing": profile_to_json,
 }
+
+_LATER = {"source_state", "parent"}
+"""The same, of what a resource consists of: said only where it is set."""
 
 
 def fields_of(resource: Gallery | ImageDefinition | ImageVersion) -> Fields:
@@ -103,6 +109,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any field's value
         return value.value
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, SourceState):
+        return value.as_json()
     if is_dataclass(value) and not isinstance(value, type):
         return _said(value)
     if isinstance(value, Mapping):
@@ -189,7 +197,9 @@ def version_of(value: Fields, incarnation: IncarnationId, revision: int) -> Imag
 def _disk(value: Fields) -> VersionDisk:
     caching = value.get("host_caching")
     known = None if caching is None else HostCaching(caching)
-    return VersionDisk(**value | {"host_caching": known})
+    state = value.get("source_state")
+    pointed_at = state and SourceState.from_json(state)
+    return VersionDisk(**value | {"host_caching": known, "source_state": pointed_at})
 
 
 def _strategy(value: str | None) -> StorageAccountStrategy | None:

@@ -91,6 +91,8 @@ def _by_part(
 
 
 def _mend(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> None:
+    if not fault.key:
+        raise Unavailable("nothing can be mended there until it answers", target=fault.place.name)
     if fault.pack_id is None:
         _mend_document(engine, version, fault)
         return

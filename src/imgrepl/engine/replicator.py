@@ -106,6 +106,7 @@ def plan_version(
         home_region=version.location,
         trusted=trusted,
         needs=survey(engine, version.content_ids, targets, home_region=version.location),
+        parents=version.parents,
     )
     return plan, by_id
 
@@ -246,8 +247,9 @@ class _RegionWork:
         with self._engine.index.read() as tx:
             rows = packs.holders(tx, [pack_id]).get(pack_id, [])
             found = [place_rows.get(tx, row.place_id) for row in rows]
+        near = {region, self._version.parents.get(region or "")}
         return sorted(
-            found, key=lambda p: (p.region != region, p.region == self._version.location, p.id)
+            found, key=lambda p: (p.region not in near, p.region == self._version.location, p.id)
         )
 
     def deliver(self, region: str, move: Move, body: bytes | None) -> None:

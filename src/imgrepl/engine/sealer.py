@@ -16,16 +16,23 @@ from imgrepl.engine.context import Engine
 from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.lease import Lease
 from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound, Unavailable
-from imgrepl.gallery import contents, moved, operations, packs, versions
+from imgrepl.gallery import contents, moved, operations, packs, replicas, versions
 from imgrepl.gallery import places as place_rows
 from imgrepl.layout import keys
 from imgrepl.layout.manifest import decode_manifest, encode_manifest
 from imgrepl.layout.seals import Seal, encode_seal
-from imgrepl.model.gallery import ImageVersion, VersionDisk, VersionId
+from imgrepl.model.gallery import (
+    ImageVersion,
+    ReplicationMode,
+    TargetRegion,
+    VersionDisk,
+    VersionId,
+)
 from imgrepl.model.ids import ContentId
 from imgrepl.model.manifest import Manifest
 from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import Place, roles_of
+from imgrepl.model.replica import replicas_of
 from imgrepl.store.protocols import Store
 
 _ATTEMPTS = 8
@@ -42,11 +49,25 @@ class IngestedDisk:
     sha256: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """Where a shallow version is to stand once it has its content."""
+
+    target_regions: tuple[TargetRegion, ...]
+    replica_count: int
+
+
 def commit(
-    engine: Engine, lease: Lease, version_id: VersionId, home: Place, disks: Sequence[IngestedDisk]
+    engine: Engine,
+    lease: Lease,
+    version_id: VersionId,
+    home: Place,
+    disks: Sequence[IngestedDisk],
+    promotion: Promotion | None = None,
 ) -> ImageVersion:
     """Makes a staged version the version: from here on its content is its own for good.
 
+    With a `promotion` it was committed before, as a shallow one, and is full from now on.
     Raises `Conflict`: `OperationLost` when somebody else took over, `PacksNotLive` when a pack was
     collected meanwhile, `NotOwner` when another index took the store over.
     """
@@ -72,6 +93,8 @@ def commit(
             target=str(version_id),
             hint="run the same command again",
         )
+    if promotion is not None:
+        version = _promoted(version, promotion)
     places.check_owner(engine.stores.of(home), home, engine.index.identity)
     records.put_version(engine, version, home.region)
     # who was fenced out while the record was on its way must not report what nobody will see
@@ -79,8 +102,23 @@ def commit(
     with engine.index.begin() as tx:
         operations.assert_held(tx, lease.operation.id, lease.fence)
         assert version.published_at is not None
-        versions.commit(tx, version_id, version.published_at, version.revision)
+        if promotion is None:
+            versions.commit(tx, version_id, version.published_at, version.revision)
+        else:
+            versions.make_full(tx, version)
+            replicas.plan(tx, version_id, replicas_of(version.target_regions))
     return version
+
+
+def _promoted(version: ImageVersion, promotion: Promotion) -> ImageVersion:
+    """The version with content of its own, which points at nothing any more."""
+    return replace(
+        version,
+        replication_mode=ReplicationMode.FULL,
+        target_regions=promotion.target_regions,
+        replica_count=promotion.replica_count,
+        disks=tuple(replace(disk, source_state=None) for disk in version.disks),
+    )
 
 
 def _claim(
@@ -132,7 +170,8 @@ def _name(
             target=str(version_id),
             hint="run the same command again",
         )
-    return replace(staged, committed=True, revision=revision, published_at=engine.clock.now())
+    published_at = staged.published_at or engine.clock.now()
+    return replace(staged, committed=True, revision=revision, published_at=published_at)
 
 
 def seal_region(engine: Engine, version: ImageVersion, within: Sequence[Place]) -> Proof:

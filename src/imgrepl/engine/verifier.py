@@ -59,7 +59,7 @@ class Health(StrEnum):
 
 
 class Fault(NamedTuple):
-    """One object that is not what it should be.
+    """One object that is not what it should be; without a `key`, a place that does not answer.
 
     `pack_id` is None for a manifest or another document; for a moved object it is the pack that
     became something else. `harm` is what the damage to a pack that was read means for the version.
@@ -114,10 +114,35 @@ def verify_version(
             reporter.begin(sum(sizes), len(sizes))
             of_region = _document_faults(engine, records_of(engine, version, part.region))
             for replica, group in zip(part.replicas, part.places, strict=True):
-                found = [_verify_place(engine, version, at, reporter, deep) for at in group]
+                found = _verify_places(engine, version, group, reporter, deep)
                 verdicts.append(_verdict(engine, version, replica, found, of_region, deep))
                 of_region = []
     return verdicts
+
+
+def _verify_places(
+    engine: Engine,
+    version: ImageVersion,
+    group: Sequence[Place],
+    reporter: Reporter,
+    deep: bool,
+) -> list[_Finding]:
+    """What is found in each; of several zones one that is away is a fault by itself.
+
+    Raises what the first one raised where none answers.
+    """
+    found: list[_Finding] = []
+    silent: list[ImgreplError] = []
+    for place in group:
+        try:
+            found.append(_verify_place(engine, version, place, reporter, deep))
+        except (NotFound, Unavailable) as error:
+            silent.append(error)
+            fault = Fault(place, "", None, f"{error.code}: {error.message}")
+            found.append(_Finding(packs=0, bytes=0, faults=[fault]))
+    if len(silent) == len(group):
+        raise silent[0]
+    return found
 
 
 def _verdict(

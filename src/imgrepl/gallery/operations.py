@@ -150,6 +150,14 @@ def list_recent(tx: Connection, limit: int) -> list[Operation]:
     return [_operation_of(row, now) for row in rows]
 
 
+def latest(tx: Connection, kind: OperationKind, target: str) -> Operation | None:
+    """The newest operation of this kind on this target, whether it has ended or not."""
+    mine = sa.and_(operations.c.target == target, operations.c.kind == kind)
+    order = (operations.c.created_at.desc(), operations.c.operation_id.desc())
+    row = tx.execute(sa.select(operations).where(mine).order_by(*order).limit(1)).one_or_none()
+    return None if row is None else _operation_of(row, _now(tx))
+
+
 def open_for(tx: Connection, target: str) -> list[Operation]:
     """Operations on this target that have not ended, oldest first."""
     mine = sa.and_(operations.c.target == target, operations.c.ended_at.is_(None))

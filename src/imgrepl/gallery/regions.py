@@ -69,6 +69,13 @@ def update(tx: Connection, region: Region) -> None:
 def remove(tx: Connection, name: str) -> None:
     """Removes an unused region. Raises `NotFound`; `Conflict` (`RegionInUse`) with who uses it."""
     get(tx, name)
+    refuse_used(tx, name)
+    places.forget_empty(tx, name)
+    tx.execute(sa.delete(regions).where(regions.c.name == name))
+
+
+def refuse_used(tx: Connection, name: str) -> None:
+    """Passes for a region that nothing uses. Raises `Conflict` (`RegionInUse`) with who does."""
     uses = list(_uses(tx, name))
     if uses:
         raise Conflict(
@@ -78,8 +85,6 @@ def remove(tx: Connection, name: str) -> None:
             details=uses,
             hint="remove it from the versions' target regions, then run `imgrepl collect`",
         )
-    places.forget_empty(tx, name)
-    tx.execute(sa.delete(regions).where(regions.c.name == name))
 
 
 def _uses(tx: Connection, name: str) -> Iterable[str]:

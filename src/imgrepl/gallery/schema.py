@@ -226,6 +226,7 @@ version_targets = Table(
     CheckConstraint("replica_count > 0", name="replica_count"),
     Column("storage_account_type", Text, nullable=False),
     Column("exclude_from_latest", Boolean),
+    Column("parent", Text),
 )
 
 version_disks = Table(
@@ -243,6 +244,7 @@ version_disks = Table(
     Column("chunks", BigInteger),
     Column("sha256", Text),
     Column("host_caching", Text),
+    Column("source_state", JSON(none_as_null=True)),
 )
 
 replicas = Table(

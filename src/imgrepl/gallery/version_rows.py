@@ -28,6 +28,7 @@ from imgrepl.model.gallery import (
 )
 from imgrepl.model.ids import ContentId, IncarnationId
 from imgrepl.model.region import StorageAccountType
+from imgrepl.model.source_state import SourceState
 
 K = TypeVar("K", bound=StrEnum)
 
@@ -41,10 +42,10 @@ def values_of(version: ImageVersion) -> dict[str, Any]:
         "incarnation": version.incarnation,
         "location": version.location,
         "storage_account_type": version.storage_account_type,
+        "storage_account_strategy": version.storage_account_strategy,
         "committed": version.committed,
         "published_at": version.published_at,
         "replication_mode": version.replication_mode,
-        "storage_account_strategy": version.storage_account_strategy,
     }
 
 
@@ -80,13 +81,16 @@ def target_rows(targets: Iterable[TargetRegion]) -> Iterator[dict[str, Any]]:
             "replica_count": target.replica_count,
             "storage_account_type": target.storage_account_type,
             "exclude_from_latest": target.exclude_from_latest,
+            "parent": target.parent,
         }
 
 
 def disk_rows(disks: Iterable[VersionDisk]) -> Iterator[dict[str, Any]]:
     """One row per disk, which keeps its position."""
     for position, disk in enumerate(disks):
-        yield {"position": position, **vars(disk)}
+        state = disk.source_state
+        stated = None if state is None else state.as_json()
+        yield {"position": position, **vars(disk), "source_state": stated}
 
 
 def load(tx: Connection, rows: Sequence[Row[Any]]) -> Iterator[ImageVersion]:
@@ -160,6 +164,7 @@ def _target_of(row: Row[Any]) -> TargetRegion:
         replica_count=row.replica_count,
         storage_account_type=StorageAccountType(row.storage_account_type),
         exclude_from_latest=row.exclude_from_latest,
+        parent=row.parent,
     )
 
 
@@ -175,6 +180,7 @@ def _disk_of(row: Row[Any]) -> VersionDisk:
         chunks=row.chunks,
         sha256=row.sha256,
         host_caching=_optional(HostCaching, row.host_caching),
+        source_state=None if row.source_state is None else SourceState(**row.source_state),
     )
 
 

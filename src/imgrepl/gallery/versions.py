@@ -29,6 +29,7 @@ from imgrepl.model.gallery import (
     DefinitionId,
     ImageVersion,
     ProvisioningState,
+    ReplicationMode,
     TargetRegion,
     VersionDisk,
     VersionId,
@@ -166,10 +167,11 @@ def next_revision(tx: Connection, version: VersionId) -> int:
 
 
 def set_disks(tx: Connection, version: VersionId, disks: Sequence[VersionDisk]) -> None:
-    """What was found on the disks; only a staged version's may be set. Raises `NotFound`."""
+    """What was found on the disks; only while its content is not durable. Raises `NotFound`."""
     number = lookups.version_number(tx, version)
-    committed = tx.scalar(sa.select(versions.c.committed).where(versions.c.id == number))
-    assert not committed, f"the disks of {version} are committed"
+    chosen = sa.select(versions.c.committed, versions.c.replication_mode)
+    committed, mode = tx.execute(chosen.where(versions.c.id == number)).one()
+    assert not committed or mode == ReplicationMode.SHALLOW, f"{version} has its content for good"
     _replace(tx, version_disks, number, version_rows.disk_rows(disks))
 
 
@@ -179,6 +181,26 @@ def commit(tx: Connection, version: VersionId, published_at: datetime, revision:
     Raises `NotFound`; `Conflict` (`PacksNotLive`) where a pack it names is not present in its home
     region.
     """
+    _refuse_lost(tx, version)
+    values = {"committed": True, "published_at": published_at}
+    number = lookups.version_number(tx, version)
+    revisions.overwrite(tx, versions, number, revision=revision, values=values)
+
+
+def make_full(tx: Connection, version: ImageVersion) -> None:
+    """The home record that gives a shallow version its content is durable. Raises as `commit`."""
+    _refuse_lost(tx, version.id)
+    number = lookups.version_number(tx, version.id)
+    values = {
+        "replication_mode": version.replication_mode,
+        "replica_count": version.replica_count,
+    }
+    revisions.write(tx, versions, number, revision=version.revision, values=values)
+    _replace(tx, version_targets, number, version_rows.target_rows(version.target_regions))
+    _replace(tx, version_disks, number, version_rows.disk_rows(version.disks))
+
+
+def _refuse_lost(tx: Connection, version: VersionId) -> None:
     lost = lost_packs(tx, version)
     if lost:
         raise Conflict(
@@ -188,9 +210,6 @@ def commit(tx: Connection, version: VersionId, published_at: datetime, revision:
             details=lost[:_DETAILS_MAX],
             hint="run the operation again: it puts what is missing",
         )
-    values = {"committed": True, "published_at": published_at}
-    number = lookups.version_number(tx, version)
-    revisions.overwrite(tx, versions, number, revision=revision, values=values)
 
 
 def lost_packs(tx: Connection, version: VersionId) -> list[PackId]:

@@ -216,6 +216,14 @@ def cents(amount: Decimal) -> Decimal:
     return amount.quantize(_CENT, ROUND_HALF_UP)
 
 
+_PRICED = (
+    StorageAccountType.STANDARD_LRS,
+    StorageAccountType.STANDARD_ZRS,
+    StorageAccountType.PREMIUM_LRS,
+)
+"""One type for every role of places, by whose price what is stored there is counted."""
+
+
 def stored_usd_month(prices: Prices, stored: Mapping[tuple[str, PlaceRole], int]) -> Decimal:
     """What the bytes that the places of regions really hold would cost a month.
 
@@ -226,7 +234,7 @@ def stored_usd_month(prices: Prices, stored: Mapping[tuple[str, PlaceRole], int]
         (
             prices.storage_usd_month(region, kind, held_bytes) / len(roles_of(kind))
             for (region, role), held_bytes in stored.items()
-            for kind in StorageAccountType
+            for kind in _PRICED
             if role in roles_of(kind)
         ),
         start=ZERO_USD,

@@ -11,6 +11,7 @@ from imgrepl.errors import Invalid
 from imgrepl.model.ids import ContentId, IncarnationId
 from imgrepl.model.region import StorageAccountType
 from imgrepl.model.sharing import PRIVATE, Grant, SharingProfile
+from imgrepl.model.source_state import SourceState
 
 VERSION_NUMBER_MAX = 2**31 - 1
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})")
@@ -252,13 +253,14 @@ class ImageDefinition:
 class TargetRegion:
     """Where a version is to stand, how often and how kept.
 
-    None of `exclude_from_latest` means unset.
+    None of `exclude_from_latest` means unset. `parent` is the region that an edge zone belongs to.
     """
 
     name: str
     replica_count: int
     storage_account_type: StorageAccountType
     exclude_from_latest: bool | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,7 +270,8 @@ class VersionDisk:
     `content_id`, `occupied_bytes`, `chunks` and `stored_bytes` are None until the content is
     durable in the home region. `sha256` is hex of the guest-visible disk, or None where nobody
     asked for it. `source` is what the user named, `format` what was found there. `host_caching` is
-    advice to whoever makes a machine of it.
+    advice to whoever makes a machine of it. `source_state` is what
+    a shallow version knows of its source; a full one needs it no more.
     """
 
     lun: int | None
@@ -281,6 +284,7 @@ class VersionDisk:
     chunks: int | None = None
     sha256: str | None = None
     host_caching: HostCaching | None = None
+    source_state: SourceState | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,3 +341,18 @@ class ImageVersion:
     def content_ids(self) -> tuple[ContentId, ...]:
         """The content of every disk, OS disk first; complete only once committed."""
         return tuple(disk.content_id for disk in self.disks if disk.content_id is not None)
+
+    @property
+    def parents(self) -> dict[str, str]:
+        """The regions that target regions which are edge zones belong to."""
+        return {t.name: t.parent for t in self.target_regions if t.parent is not None}
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether it points at its source and has no content of its own."""
+        return self.replication_mode is ReplicationMode.SHALLOW
+
+    @property
+    def may_have_record(self) -> bool:
+        """Whether it has got so far that its home record may have been written."""
+        return any(disk.content_id or disk.source_state for disk in self.disks)

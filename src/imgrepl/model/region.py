@@ -9,11 +9,12 @@ from imgrepl.model.ids import PlaceId
 
 
 class StorageAccountType(StrEnum):
-    """How a replica is kept; Azure's own spellings."""
+    """How a replica is kept; Azure's own spellings. The last one is for edge zones alone."""
 
     STANDARD_LRS = "Standard_LRS"
     STANDARD_ZRS = "Standard_ZRS"
     PREMIUM_LRS = "Premium_LRS"
+    STANDARD_SSD_LRS = "StandardSSD_LRS"
 
 
 class PlaceRole(StrEnum):
@@ -32,7 +33,7 @@ ZONE_ROLES = (PlaceRole.ZONE_1, PlaceRole.ZONE_2, PlaceRole.ZONE_3)
 def roles_of(storage_account_type: StorageAccountType) -> tuple[PlaceRole, ...]:
     """The places one replica of this type stands in: one, or one in each of three zones."""
     match storage_account_type:
-        case StorageAccountType.STANDARD_LRS:
+        case StorageAccountType.STANDARD_LRS | StorageAccountType.STANDARD_SSD_LRS:
             return (PlaceRole.STANDARD,)
         case StorageAccountType.PREMIUM_LRS:
             return (PlaceRole.PREMIUM,)
@@ -94,6 +95,11 @@ class Region:
     premium: Endpoint | None = None
     parent: str | None = None
 
+    @property
+    def is_edge_zone(self) -> bool:
+        """Whether it belongs to another region, and cannot be anything's home."""
+        return self.parent is not None
+
     def offers(self, storage_account_type: StorageAccountType) -> bool:
         """Whether replicas of this type can be kept here."""
         match storage_account_type:
@@ -103,6 +109,8 @@ class Region:
                 return len(self.zones) == len(ZONE_ROLES)
             case StorageAccountType.PREMIUM_LRS:
                 return self.premium is not None
+            case StorageAccountType.STANDARD_SSD_LRS:
+                return self.is_edge_zone
 
     def endpoint_of(self, role: PlaceRole, number: int) -> Endpoint:
         """Where place `number` of `role` lies: the set's URL and `r<number>/` below it."""

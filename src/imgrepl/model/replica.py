@@ -105,12 +105,15 @@ def _percent(replica: Replica) -> int:
 
 
 def aggregated_state(statuses: Iterable[RegionStatus]) -> AggregatedState:
-    """All regions in one word: `Failed` as soon as one failed and none still works."""
+    """All regions in one word: `Failed` as soon as one failed and none still works.
+
+    A region that is `Unknown` beside a failed one is held back by it, and does not work.
+    """
     states = {status.state for status in statuses}
     if not states or states == {ReplicaState.UNKNOWN}:
         return AggregatedState.UNKNOWN
     if states == {ReplicaState.COMPLETED}:
         return AggregatedState.COMPLETED
-    if states & {ReplicaState.REPLICATING, ReplicaState.UNKNOWN}:
-        return AggregatedState.IN_PROGRESS
-    return AggregatedState.FAILED
+    if ReplicaState.FAILED in states and ReplicaState.REPLICATING not in states:
+        return AggregatedState.FAILED
+    return AggregatedState.IN_PROGRESS

@@ -17,7 +17,11 @@ REGION_NAMES = ("eastus", "westeurope", "southeastasia")
 _TYPES = {
     "eastus": (StorageAccountType.STANDARD_LRS,),
     "westeurope": (StorageAccountType.STANDARD_LRS,),
-    "southeastasia": tuple(StorageAccountType),
+    "southeastasia": (
+        StorageAccountType.STANDARD_LRS,
+        StorageAccountType.STANDARD_ZRS,
+        StorageAccountType.PREMIUM_LRS,
+    ),
 }
 
 

@@ -287,7 +287,7 @@ class SimulatedWorld:
             limits=Limits(),
             principal=f"tester on {host}",
             state_dir=self.folder,
-            open_source=open_source,
+            open_source=lambda name, **_where: open_source(name),
             spawn=spawned.append,
         )
         running = Running(process, index, ctx, stores, told, spawned)
