@@ -155,7 +155,10 @@ def _start_minio() -> S3Server:
         variables={"MINIO_ROOT_USER": ACCESS_KEY_ID, "MINIO_ROOT_PASSWORD": SECRET_ACCESS_KEY},
     )
     server = S3Server("minio", f"http://127.0.0.1:{port}")
-    return launch.started(server, lambda: _answers(f"{server.endpoint_url}/minio/health/ready"))
+    return launch.started(
+        server,
+        lambda: _answers(f"{server.endpoint_url}/minio/health/ready") and _stores_an_object(server),
+    )
 
 
 def _start_versitygw() -> S3Server:
@@ -277,7 +280,7 @@ def _answers(url: str) -> bool:
 
 
 def _stores_an_object(server: S3Server) -> bool:
-    """SeaweedFS answers before it can store: a volume must have grown first."""
+    """Servers answer, and say that they are ready, before they can store."""
     clients = server.clients()
     client = clients.client_of(server.endpoint("ready"))
     try:

@@ -157,7 +157,10 @@ class Links(Protocol):
         """Frees the parts of an upload; one that is not there is a success."""
 
     def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        """Uploads under `prefix` that nobody finished, by whomever."""
+        """Uploads under `prefix` that nobody finished, by whomever, as far as the server tells.
+
+        MinIO tells of a whole key only, and frees what is a day old by itself.
+        """
 
     def signed_url(self, key: str, *, seconds: int, filename: str) -> str:
         """An address by which anybody gets the object for so long, as a file of this name.
