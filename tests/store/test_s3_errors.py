@@ -61,7 +61,7 @@ def _error(error: Exception, request: Request = PUT) -> ImgreplError:
         (500, "InternalError", Unavailable, "ServerFailed"),
         (502, "", Unavailable, "ServerFailed"),
         (504, "", Unavailable, "ServerFailed"),
-        (400, "RequestTimeout", Unavailable, "ServerFailed"),
+        (400, "RequestTimeout", Unavailable, "ServerBusy"),
         (400, "IncompleteBody", Unavailable, "ServerFailed"),
         (409, "ConditionalRequestConflict", Unavailable, "ServerFailed"),
         (409, "OperationAborted", Unavailable, "ServerFailed"),
