@@ -10,6 +10,8 @@ import pytest
 import imgrepl
 from imgrepl.assembly.app import open_app
 from imgrepl.model.events import silent
+from imgrepl.model.ids import PlaceId
+from imgrepl.model.region import Endpoint, Place, PlaceRole
 from imgrepl.settings import Given, Settings, load, setting_fields
 
 SOURCE = Path(imgrepl.__file__).parent
@@ -57,3 +59,23 @@ def test_every_setting_is_read_somewhere(name: str) -> None:
 
 def test_nothing_reads_a_setting_that_there_is_not() -> None:
     assert attributes_read(SOURCE) <= {spec.name for spec in fields(Settings)}
+
+
+def test_a_place_that_has_the_number_of_a_forgotten_one_has_a_store_of_its_own(
+    tmp_path: Path,
+) -> None:
+    """SQLite gives the number of a row that was deleted to the next one."""
+    with open_app(settings(tmp_path), silent, threading.Event()) as app:
+        first, second = (
+            Place(
+                id=PlaceId(1),
+                region=name,
+                role=PlaceRole.STANDARD,
+                number=0,
+                endpoint=Endpoint(url=(tmp_path / name).as_uri()),
+            )
+            for name in ("eastus", "westeurope")
+        )
+        stores = app.ctx.stores
+        assert stores.of(first) is stores.of(first)
+        assert stores.of(first).url != stores.of(second).url

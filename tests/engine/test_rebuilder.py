@@ -17,7 +17,7 @@ from imgrepl.actions.galleries import GalleryChanges
 from imgrepl.azure import shapes
 from imgrepl.engine.rebuild_report import RebuildReport
 from imgrepl.errors import Conflict, Corrupt, Interrupted, NotFound, Unavailable
-from imgrepl.gallery import operations, packs, records_log, versions
+from imgrepl.gallery import operations, packs, places, records_log, versions
 from imgrepl.gallery import regions as region_rows
 from imgrepl.layout import keys
 from imgrepl.model.replica import ReplicaState
@@ -51,6 +51,7 @@ def visible(world: World) -> dict[str, Any]:
         for replica in shown["imgrepl"]["replicas"]:
             replica.pop("bytesDone")  # what an operation moved, not what the version is
             replica.pop("bytesTotal", None)
+            replica.pop("proof")  # what lies in a bucket is listed, and no more
         found[str(version_id)] = shown
     return found
 
@@ -137,6 +138,26 @@ def test_a_region_that_is_not_registered_fails_a_retry_with_the_way_out(
         failed = {one.region: one.detail for one in new.view("1.0.0").replicas if one.detail}
         assert set(failed) == set(REGIONS) - {"eastus"}
         assert all("imgrepl region add" in why for why in failed.values())
+
+
+def test_a_place_in_which_no_version_stands_any_more_is_taken_over_too(
+    lived: World, tmp_path: Path
+) -> None:
+    """Else a replica that comes to stand there again finds that another index owns it."""
+    lived.update("1.0.1", replica_count=1)
+    lived.update("1.0.0", replica_count=1)
+    with reborn(lived, tmp_path / "new") as world:
+        rebuild(world)
+        collect(world)
+        with world.index.read() as tx:
+            assert {(p.region, p.number) for p in places.list_all(tx)} == {
+                (region, number) for region in REGIONS for number in (0, 1)
+            }
+        assert world.keys("packs/", "westeurope", 1) == []
+        world.update("1.0.1", replica_count=2)
+        assert world.download("1.0.1", region="westeurope") == patched(world)
+        states = {one.state for one in world.view("1.0.1").replicas}
+        assert states == {ReplicaState.COMPLETED}
 
 
 def test_a_second_rebuild_changes_nothing(lived: World, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from imgrepl.disks.disk import ByteSource
 from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import Invalid
 from imgrepl.model.capabilities import Capabilities
-from imgrepl.model.ids import PlaceId
 from imgrepl.model.region import Endpoint, Place
 from imgrepl.model.transfer import RegionTransfer
 from imgrepl.settings import Settings
@@ -66,7 +65,7 @@ class PlaceStores:
         self._clock = clock
         self._options = store_options(settings)
         self._clients = S3Clients(settings.environ, self._options)
-        self._stores: dict[PlaceId, Store] = {}
+        self._stores: dict[Place, Store] = {}
         self._meters: dict[str, RegionMeter] = {}
         self._windows: dict[str, Windows] = {}
         self._abilities = Abilities(noted)
@@ -77,11 +76,11 @@ class PlaceStores:
     def of(self, place: Place) -> Store:
         """The store of `place`."""
         with self._lock:
-            store = self._stores.get(place.id)
+            store = self._stores.get(place)  # not by its number, which a later place may get
             if store is None:
                 wire = self._wire(place)
                 looking = LookingFirstStore(wire, lambda: self._known(place, wire))
-                store = self._stores[place.id] = self._patient(looking)
+                store = self._stores[place] = self._patient(looking)
             return store
 
     def links_of(self, place: Place) -> Links | None:

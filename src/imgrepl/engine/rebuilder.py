@@ -6,9 +6,10 @@ with further regions, and gives the same.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 
 from sqlalchemy import Connection
 
@@ -30,10 +31,14 @@ from imgrepl.model.events import Notice
 from imgrepl.model.gallery import ImageVersion, ProvisioningState
 from imgrepl.model.ids import PlaceId
 from imgrepl.model.proof import Proof, ProofLevel
-from imgrepl.model.region import Place, PlaceRole, Region, roles_of
+from imgrepl.model.region import Place, PlaceRole, Region, StorageAccountType, roles_of
 from imgrepl.model.replica import Replica, ReplicaState
 
 _MAY_COMPLETE = {ReplicaState.UNKNOWN, ReplicaState.FAILED}
+
+
+Take = Callable[[Engine, Place], bool]
+"""Makes a place ready to be read; False where no store was ever made in it."""
 
 
 @dataclass
@@ -169,9 +174,9 @@ def _claim(engine: Engine, work: Sequence[_RegionWork], *, owning: bool) -> None
 def _take_places(
     engine: Engine, work: Sequence[_RegionWork], written: Written, *, owning: bool
 ) -> dict[PlaceId, Listed]:
-    """Takes over every place in which a replica may stand, and lists its manifests."""
+    """Takes over every place in which a replica stands or ever stood, and lists its manifests."""
+    listed: dict[PlaceId, Listed] = {}
     take = rebuild_places.take if owning else rebuild_places.look_into
-    listed = {}
     for one in work:
         if one.listing is None:
             continue
@@ -179,10 +184,46 @@ def _take_places(
             known = _places_of(tx, one.region, written.versions)
         for place in known:
             with one.attempt():
-                if take(engine, place):
-                    listed[place.id] = rebuild_places.list_manifests(engine, place)
-                    one.places.append(place)
+                _take_place(engine, one, place, take, listed)
+        with one.attempt():
+            taken = {(place.role, place.number) for place in known}
+            _take_idle_places(engine, one, taken, take, listed)
     return listed
+
+
+def _take_place(
+    engine: Engine, one: _RegionWork, place: Place, take: Take, listed: dict[PlaceId, Listed]
+) -> bool:
+    if not take(engine, place):
+        return False
+    listed[place.id] = rebuild_places.list_manifests(engine, place)
+    one.places.append(place)
+    return True
+
+
+def _take_idle_places(
+    engine: Engine,
+    one: _RegionWork,
+    known: set[tuple[PlaceRole, int]],
+    take: Take,
+    listed: dict[PlaceId, Listed],
+) -> None:
+    """Places that had replicas once: who owned them is fenced out there too, and rests collected.
+
+    Replicas are numbered from 0 on, so the first place in which nobody has been ends the search.
+    """
+    kinds = [kind for kind in StorageAccountType if one.region.offers(kind)]
+    for role in dict.fromkeys(role for kind in kinds for role in roles_of(kind)):
+        for number in count():
+            if (role, number) in known:
+                continue
+            with engine.index.begin() as tx:
+                place = place_rows.ensure(tx, one.region, role, number)
+            if not _take_place(engine, one, place, take, listed):
+                with engine.index.begin() as tx:
+                    place_rows.forget(tx, place.id)
+                engine.readable.discard(place.id)  # the next place may get its number
+                break
 
 
 def _places_of(tx: Connection, region: Region, known: Sequence[ImageVersion]) -> list[Place]:

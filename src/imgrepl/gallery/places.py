@@ -129,6 +129,12 @@ def forget_empty(tx: Connection, region_name: str) -> None:
         _forget(tx, number)
 
 
+def forget(tx: Connection, place_id: PlaceId) -> None:
+    """Removes a place, in which nobody has been."""
+    assert not holds_packs(tx, place_id), f"place {place_id} holds packs"
+    _forget(tx, place_id)
+
+
 def abandon(tx: Connection, region_name: str) -> None:
     """Forgets the region's places with all that was in them: their servers are gone for good."""
     for place in of_region(tx, region_name):
