@@ -6,7 +6,8 @@ IMAGE ?=
 # What `make images` makes: hostile synthetic files debian (the last needs root on Debian, a mirror)
 IMAGES ?= hostile synthetic files
 TESTS ?= tests
-KILLS ?= 500
+KILLS ?= 1000
+ROT ?= 1000
 SEEDS ?= 10000
 FIRST ?= 1
 INPUTS ?= 1000000
@@ -18,7 +19,7 @@ export PYTHON
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test bench kills machines simulate fuzz lint format minio versitygw images clean
+.PHONY: help quickstart test bench kills rot machines simulate fuzz lint format minio versitygw images clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,9 +40,14 @@ bench:  ## imgrepl beside what people use today, on real servers; BENCH_IMAGES=f
 	@.venv/bin/python bench/run.py $(if $(wildcard $(BENCH_IMAGES)/v1.raw),--images "$(BENCH_IMAGES)") \
 		$(if $(BENCH),--only $(BENCH))
 
-kills:  ## a publisher that is killed at random moments, KILLS=500 times; nothing may be lost
+kills:  ## every command killed at named points and random moments, KILLS=1000 times; nothing may be lost
 	@scripts/environment.sh dev
-	KILLS=$(KILLS) .venv/bin/pytest -q -m slow -k killed_hundreds tests/e2e
+	@scripts/test_tools.sh
+	KILLS=$(KILLS) .venv/bin/pytest -q -s -m slow tests/e2e/test_kills.py
+
+rot:  ## any damage to any object, ROT=1000 times: found, never served, mended or told to the byte
+	@scripts/environment.sh dev
+	ROT=$(ROT) .venv/bin/pytest -q -m slow tests/engine/test_rot.py
 
 machines:  ## long random sequences of requests against small models: galleries, collecting
 	@scripts/environment.sh dev
