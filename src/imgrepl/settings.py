@@ -149,6 +149,11 @@ class Settings:
         0.0,
         Bound(0, 31_536_000),
     )
+    proof_age_seconds_max: float = _setting(
+        "How old a region's oldest proof may be before `doctor` warns of it; `scrub` renews them.",
+        2_592_000.0,
+        Bound(3600, 315_360_000),
+    )
     limits_profile: str = _setting(
         "Azure's limits of which year: what is not set by itself in the seven below.",
         "today",
@@ -391,7 +396,7 @@ def _parsed(spec: Field[Any], value: object) -> Any:  # noqa: ANN401 - as the fi
     if spec.type in (Path, Path | None):
         return Path(_text(value)).expanduser()
     if spec.type is int:
-        return value if isinstance(value, int) else _whole_number(_text(value))
+        return value if isinstance(value, int) else whole_number(_text(value))
     if spec.type is float:
         return float(value)
     return _text(value)
@@ -403,7 +408,8 @@ def _text(value: object) -> str:
     return value
 
 
-def _whole_number(text: str) -> int:
+def whole_number(text: str) -> int:
+    """`1048576` and `1MiB` alike. Raises `ValueError`."""
     match = _SIZE.fullmatch(text.lower())
     if match is None or match[2] not in _SUFFIXES:
         raise ValueError(text)

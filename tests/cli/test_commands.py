@@ -309,3 +309,43 @@ def test_every_moment_in_json_ends_in_z(cli: Cli, image: Path) -> None:
     moments = [made["publishingProfile"]["publishedDate"], operation["createdAt"]]
     moments += [replica["verifiedAt"] for replica in made["imgrepl"]["replicas"]]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", at) for at in moments)
+
+
+@pytest.mark.usefixtures("regions")
+def test_a_scrub_proves_and_mends_and_the_status_says_since_when(
+    cli: Cli, image: Path, tmp_path: Path
+) -> None:
+    create(cli, image, "--create-parents")
+    pack = next(path for path in (tmp_path / "west").rglob("packs/*/*") if path.is_file())
+    pack.chmod(0o644)
+    pack.write_bytes(b"rotten" + pack.read_bytes()[6:])
+
+    ran = cli("scrub", "--budget", "1GiB", "--max-duration", "10m", "--region", "West Europe")
+
+    assert ran.status == 0
+    (found,) = ran.out["found"]
+    assert (found["outcome"], found["place"]) == ("mended", "westeurope/standard/0")
+    assert ran.out["complete"] is True
+    again = cli("scrub", "--region", "westeurope").out
+    assert (again["found"], again["oldestProof"]["level"]) == ([], "fullRead")
+    status = cli("image-version", "status", *VERSION).out["replicas"]
+    proven = {(one["region"], one["replica"]): one["proof"]["level"] for one in status}
+    assert proven["westeurope", 0] == "fullRead"
+    assert proven["eastus", 0] != "fullRead"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        (("--budget", "much"), 2, "Usage"),
+        (("--budget", "1MiB"), 5, "OutOfRange"),
+        (("--max-duration", "soon"), 2, "Usage"),
+        (("--region", "nowhere"), 3, "RegionNotFound"),
+    ],
+)
+@pytest.mark.usefixtures("regions")
+def test_a_scrub_that_cannot_be_is_refused(
+    cli: Cli, words: tuple[str, ...], status: int, code: str
+) -> None:
+    ran = cli("scrub", *words)
+    assert (ran.status, ran.error["error"]["code"]) == (status, code)

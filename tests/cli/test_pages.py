@@ -16,6 +16,7 @@ from imgrepl.cli.blocks import Block, Column, Facts, Grid, Lines
 from imgrepl.cli.health_page import health_page
 from imgrepl.cli.output import OutputFormat, compiled_query, write
 from imgrepl.cli.region_page import check_page
+from imgrepl.cli.scrub_page import scrub_page
 from imgrepl.cli.usage_page import usage_page
 from imgrepl.cli.version_content import damage
 from imgrepl.cli.version_page import status_page, version_page, versions_page
@@ -29,6 +30,7 @@ from imgrepl.model.gallery import (
     VersionName,
 )
 from imgrepl.model.ids import ContentId, IncarnationId
+from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import StorageAccountType
 from imgrepl.model.replica import Replica, ReplicaState
 from imgrepl.model.transfer import RegionTransfer, Transfer
@@ -117,7 +119,8 @@ def view(**fields: Any) -> VersionView:
             verified_at=None,
         ),
     )
-    told = VersionView(version=version, replicas=replicas, transfer=transfer)
+    proofs = {("eastus", number): Proof(ProofLevel.FULL_READ, NOON) for number in (0, 1)}
+    told = VersionView(version=version, replicas=replicas, transfer=transfer, proofs=proofs)
     return replace(told, **fields)
 
 
@@ -134,7 +137,8 @@ def test_a_version_is_a_header_its_replicas_its_disks_and_what_was_moved(
     assert "Published             2026-11-23 10:16:32Z" in lines
     assert "Excluded from latest  in westeurope" in lines
     assert "Tags                  team=images" in lines
-    assert "eastus            0  Completed      100%  Standard_LRS  2026-11-23 10:16:32Z" in lines
+    told = "eastus            0  Completed      100%  Standard_LRS  2026-11-23 10:16:32Z  fullRead"
+    assert told in lines
     assert "westeurope        0  Failed          50%  Standard_LRS" in lines
     assert "westeurope, replica 0: the endpoint http://127.0.0.1:9 did not answer" in lines
     assert "os     vhd         8.0 GiB  268.0 MiB  96.0 MiB  d9d87dadd616" in lines
@@ -345,3 +349,38 @@ def test_replicas_of_which_none_is_complete_are_not_called_healthy() -> None:
 
     assert isinstance(error, NotFound)
     assert error.code == "NotAvailableInRegion"
+
+
+def test_a_scrub_says_what_was_proven_and_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = {
+        "packs": 640,
+        "replicas": 12,
+        "receivedBytes": 10 << 30,
+        "complete": False,
+        "oldestProof": {"level": "fullRead", "at": "2026-11-23T10:16:32Z"},
+        "found": [
+            {
+                "place": "eastus/standard/0",
+                "object": "packs/ab/abc.0",
+                "reason": "its bytes do not have the SHA-256 that it is named by",
+                "outcome": "left",
+                "detail": "PackLost: no place has a healthy copy",
+            }
+        ],
+        "lost": [{"version": "golden/debian/1.0.0", "lun": 3, "offset": 8192, "length": 4096}],
+        "unread": [{"region": "westeurope", "message": "it did not answer"}],
+    }
+
+    lines = shown(monkeypatch, 120, Answer(report, page=scrub_page))
+
+    text = "\n".join(lines)
+    for expected in (
+        "640",
+        "10.0 GiB",
+        "no",
+        "2026-11-23 10:16:32Z",
+        "LUN 3",
+        "8192",
+        "westeurope",
+    ):
+        assert expected in text, expected

@@ -71,10 +71,10 @@ class Context:
     `open_source` opens a file, block device or `s3://` object; `spawn` starts a detached worker for
     an operation; `peers` opens other galleries; `principal` is who asks, for the activity log;
     `state_dir` holds the logs of detached workers. `acting` says more of who asks where that is not
-    the owner of the index, whom `owner` names; without it, who asks is the owner. `pricing` is what
-    costs are counted by; `choose` gives a number below the one it is handed, by which readers
-    spread over replicas; `links_of` gives what makes signed addresses in a place, or None where
-    nothing does.
+    the owner of the index, whom `owner` names; without it, who asks is the owner.
+    `proof_age_seconds_max` is how old a proof may be; `pricing` is what costs are counted by;
+    `choose` gives a number below the one it is handed, by which readers spread over replicas;
+    `links_of` gives what makes signed addresses in a place, or None where nothing does.
     """
 
     engine: Engine
@@ -84,6 +84,7 @@ class Context:
     open_source: OpensSource
     spawn: Callable[[OperationId], None]
     peers: "Peers" = field(default_factory=lambda: NoPeers())
+    proof_age_seconds_max: float = 30 * 86_400
     pricing: Pricing = field(default_factory=Pricing)
     choose: Callable[[int], int] = secrets.randbelow
     links_of: Callable[[Place], Links | None] = _no_links

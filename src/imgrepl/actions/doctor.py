@@ -3,12 +3,13 @@
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 from imgrepl.actions import allowing, practices, region_checks, regions
 from imgrepl.actions.context import Context
 from imgrepl.errors import ImgreplError
-from imgrepl.gallery import operations
+from imgrepl.gallery import operations, places, proofs
 from imgrepl.gallery import versions as rows
 from imgrepl.model.operation import OperationState
 from imgrepl.model.policy import Action
@@ -25,6 +26,7 @@ def doctor(ctx: Context) -> list[Finding]:
     allowing.check(ctx, Action.INDEX_WRITE, None)
     findings = [*_machine(ctx), *_index(ctx)]
     known = regions.list_all(ctx)
+    findings += [finding for region in known for finding in _proofs(ctx, region)]
     with ThreadPoolExecutor(8, "doctor") as pool:
         findings += pool.map(lambda region: _region(ctx, region), known)
     if not known:
@@ -63,6 +65,25 @@ def _index(ctx: Context) -> Iterator[Finding]:
         yield _finding("replicas", "warning", text, hint)
     for practice in advice:
         yield _finding(practice.name, "warning", practice.message, practice.hint)
+
+
+def _proofs(ctx: Context, region: Region) -> Iterator[Finding]:
+    """Whether anything in the region was proven too long ago, or is known to be damaged."""
+    limit = ctx.clock.now() - timedelta(seconds=ctx.proof_age_seconds_max)
+    hint = f"`imgrepl scrub --region {region.name}` reads what was proven longest ago, and mends it"
+    with ctx.index.read() as tx:
+        ids = [place.id for place in places.of_region(tx, region.name)]
+        oldest, older = proofs.ages(tx, ids, limit)
+        damaged = proofs.damaged(tx, ids)
+    if damaged:
+        text = f"{damaged} packs in {region.name} are known to be damaged"
+        yield _finding("proofs", "warning", text, hint)
+    if oldest is not None and older:
+        text = (
+            f"{older} packs in {region.name} were proven more than"
+            f" {ctx.proof_age_seconds_max / 86_400:g} days ago, the first on {oldest.at:%Y-%m-%d}"
+        )
+        yield _finding("proofs", "warning", text, hint)
 
 
 def _region(ctx: Context, region: Region) -> Finding:

@@ -16,6 +16,7 @@ from imgrepl.model.gallery import (
 )
 from imgrepl.model.ids import OperationId
 from imgrepl.model.phases import Phases
+from imgrepl.model.proof import Proof
 from imgrepl.model.region import StorageAccountType
 from imgrepl.model.replica import Replica
 from imgrepl.model.target_changes import TargetChanges
@@ -101,6 +102,8 @@ class VersionView:
     `operation` is the one that goes on after the call, or ended with it; `explained` says of each
     candidate why it is, or is not, the latest. `phases` are those of a roll-out, done or not.
     `changes` is what an update does to its regions, `cost` what a plan would change in the bill.
+    `proofs` says of complete replicas, by region and number, how well all of their packs are proven
+    and since when; only a version that is looked at alone has them.
     """
 
     version: ImageVersion
@@ -112,3 +115,4 @@ class VersionView:
     phases: Phases | None = None
     changes: TargetChanges | None = None
     cost: CostChange | None = None
+    proofs: Mapping[tuple[str, int], Proof] = field(default_factory=dict)

@@ -8,7 +8,8 @@ from imgrepl.actions import allowing, phased
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.errors import Invalid, NotFound
-from imgrepl.gallery import candidates, replicas
+from imgrepl.gallery import candidates, proofs, replicas
+from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import versions as rows
 from imgrepl.model import latest
 from imgrepl.model.gallery import (
@@ -21,8 +22,9 @@ from imgrepl.model.gallery import (
 )
 from imgrepl.model.ids import OperationId
 from imgrepl.model.policy import Action
-from imgrepl.model.region import normal_region_name
-from imgrepl.model.replica import ReplicaState
+from imgrepl.model.proof import Proof
+from imgrepl.model.region import normal_region_name, roles_of
+from imgrepl.model.replica import Replica, ReplicaState
 from imgrepl.model.transfer import Transfer
 
 LATEST = "latest"
@@ -38,14 +40,34 @@ def view(
 ) -> VersionView:
     """A version as it stands now. Raises `NotFound`."""
     with ctx.index.read() as tx:
+        version = rows.get(tx, version_id)
+        standing = tuple(replicas.of_version(tx, version_id))
         return VersionView(
-            version=rows.get(tx, version_id),
-            replicas=tuple(replicas.of_version(tx, version_id)),
+            version=version,
+            replicas=standing,
+            proofs=_proofs(tx, version, standing),
             transfer=transfer,
             operation=operation or rows.operation_of(tx, version_id),
             explained=None if explained is None else tuple(explained),
             phases=phased.of_version(tx, version_id),
         )
+
+
+def _proofs(
+    tx: Connection, version: ImageVersion, standing: Iterable[Replica]
+) -> dict[tuple[str, int], Proof]:
+    """What is proven of each complete replica; one that lacks a healthy pack has no proof."""
+    places = {(p.region, p.role, p.number): p.id for p in place_rows.list_all(tx)}
+    found = {}
+    for replica in standing:
+        if replica.state is not ReplicaState.COMPLETED:
+            continue
+        roles = roles_of(replica.storage_account_type)
+        at = [places.get((replica.region, role, replica.number)) for role in roles]
+        proof = proofs.of_contents(tx, [p for p in at if p is not None], version.content_ids)
+        if proof is not None and None not in at:
+            found[replica.region, replica.number] = proof
+    return found
 
 
 def show(

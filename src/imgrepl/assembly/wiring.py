@@ -72,6 +72,7 @@ def wired(
             state_dir=settings.state_dir,
             open_source=stores.open_source,
             links_of=stores.links_of,
+            proof_age_seconds_max=settings.proof_age_seconds_max,
             pricing=pricing_of(settings),
             spawn=lambda operation_id: spawn_worker(settings, operation_id),
             peers=peers,

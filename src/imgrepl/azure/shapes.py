@@ -25,6 +25,7 @@ from imgrepl.model.gallery import (
     VersionDisk,
 )
 from imgrepl.model.operation import Operation
+from imgrepl.model.proof import Proof
 from imgrepl.model.region import Endpoint, Region, StorageAccountType
 from imgrepl.model.replica import Replica, aggregated_state, region_statuses
 from imgrepl.model.transfer import Transfer
@@ -166,7 +167,7 @@ def _ours(view: VersionView) -> Json:
         "imageState": "Active" if value.deletion is None else "SoftDeleted",
         "softDelete": None if value.deletion is None else _bin_times(value.deletion),
         "disks": [_disk(disk) for disk in value.disks],
-        "replicas": [_replica(replica) for replica in view.replicas],
+        "replicas": replicas_of(view),
         "transfer": None if view.transfer is None else transfer(view.transfer),
         "operation": view.operation,
     }
@@ -223,13 +224,19 @@ def _disk(disk: VersionDisk) -> Json:
     }
 
 
-def _replica(replica: Replica) -> Json:
+def replicas_of(view: VersionView) -> list[Json]:
+    """The replicas of a version, each with what is proven of it."""
+    return [_replica(one, view.proofs.get((one.region, one.number))) for one in view.replicas]
+
+
+def _replica(replica: Replica, proof: Proof | None) -> Json:
     return {
         "region": replica.region,
         "replica": replica.number,
         "state": replica.state.value,
         "storageAccountType": replica.storage_account_type.value,
         "verifiedAt": time(replica.verified_at),
+        "proof": proof and {"level": proof.level.word, "at": time(proof.at)},
         "bytesDone": replica.bytes_done,
         "bytesTotal": replica.bytes_total,
         "details": replica.detail,

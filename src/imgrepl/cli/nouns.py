@@ -30,6 +30,7 @@ NOUNS = (
     Noun("cost", "cost", "What a month costs, and what deduplication saved."),
     Noun("advise", "advise", "How many replicas a deployment needs."),
     Noun("collect", "collect", "Remove stored bytes that nothing names any more."),
+    Noun("scrub", "scrub", "Prove what was proven longest ago, and mend what is damaged."),
     Noun("lab", "lab", "Real S3 servers on this machine, one a region."),
     Noun("index", "index", "Check, rebuild or upgrade the gallery index."),
     Noun("doctor", "doctor", "Check this machine, the index and every region."),

@@ -17,7 +17,8 @@ _REPLICA_COLUMNS = (
     Column("State", "state"),
     Column("Progress", "progress", unit="%"),
     Column("Storage", "storageAccountType", spare=2),
-    Column("Verified", "verifiedAt", spare=1),
+    Column("Proven", "proof.at", spare=1),
+    Column("How", "proof.level", spare=3),
 )
 _DISK_COLUMNS = (
     Column("Disk", "disk"),

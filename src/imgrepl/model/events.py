@@ -13,8 +13,8 @@ class Event:
 class StageStarted(Event):
     """A stage begins.
 
-    It is `read`, `copy`, `replicate`, `verify`, `download`, `repair`, `collect`, `rebuild` or
-    `move-home`. `subject` is a region's name, or the version for stages that have none;
+    It is `read`, `copy`, `replicate`, `verify`, `download`, `repair`, `collect`, `scrub`, `rebuild`
+    or `move-home`. `subject` is a region's name, or the version for stages that have none;
     `bytes_total` is None where it is unknown.
     """
 

@@ -18,6 +18,7 @@ class OperationKind(StrEnum):
     REPAIR = "repair"
     COLLECT = "collect"
     REBUILD = "rebuild"
+    SCRUB = "scrub"
 
 
 class OperationState(StrEnum):

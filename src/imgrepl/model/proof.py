@@ -19,6 +19,12 @@ class ProofLevel(IntEnum):
     FULL_READ = 5
     """We read every byte and every digest agreed."""
 
+    @property
+    def word(self) -> str:
+        """As results say it: `fullRead`."""
+        first, *rest = self.name.lower().split("_")
+        return first + "".join(part.capitalize() for part in rest)
+
 
 @dataclass(frozen=True)
 class Proof:
