@@ -1,14 +1,18 @@
 """A download gives the disk's bytes or an error, and never a file that is not the disk."""
 
+import random
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from engine.world import REGIONS, World
-from imgrepl.actions import downloads
+from imgrepl.actions import downloads, mending, verifying
 from imgrepl.actions.downloads import DownloadRequest
-from imgrepl.errors import Conflict, Corrupt, ImgreplError, Interrupted, Unavailable
+from imgrepl.errors import Conflict, Corrupt, ImgreplError, Interrupted, NotAllowed, Unavailable
+from imgrepl.gallery import packs, schema
 from imgrepl.testing.faulty import Fault, FaultKind, damaged, flipped
 
 SPOILING = (
@@ -33,7 +37,7 @@ def target(tmp_path: Path) -> Path:
     return folder / "disk.raw"
 
 
-def download(world: World, target: Path, **fields: object) -> dict[str, object]:
+def download(world: World, target: Path, **fields: object) -> dict[str, Any]:
     request = DownloadRequest(
         definition=world.definition,
         name="1.0.0",
@@ -93,7 +97,7 @@ def test_a_report_names_the_regions_that_served_and_not_only_the_one_that_was_as
     one_pack = published.keys("packs/", "westeurope")[0]
     damaged(published.store("westeurope"), one_pack, flip)
     partly = download(published, target.with_name("partly"), region="westeurope")
-    served = {part["region"]: part["servedBytes"] for part in partly["regions"]}  # type: ignore[attr-defined]
+    served = {part["region"]: part["servedBytes"] for part in partly["regions"]}
     assert set(served) == {"westeurope", "eastus"}
     assert served["westeurope"] > served["eastus"] > 0
     assert sum(served.values()) == occupied
@@ -115,8 +119,9 @@ def test_a_checksum_names_the_region_that_served_it(published: World) -> None:
 
 
 def test_a_damaged_pack_is_no_source_any_more_until_it_is_mended(
-    published: World, target: Path
+    published: World, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mending, "HEALED_MAX", 0)
     damage_all(published, "eastus", "packs/")
     download(published, target)
     published.store("eastus").requests.clear()
@@ -223,3 +228,139 @@ def test_no_flipped_bit_in_a_region_ever_reaches_a_download(
         else:
             assert file.read_bytes() == wanted
     damaged(published.store("eastus"), key, lambda _now: whole)
+
+
+def striped(path: Path, seed: int) -> Path:
+    """A disk of chunks of 8 KiB, whatever they hold: all packs of all such disks are as long."""
+    noise = random.Random(seed)
+    with path.open("wb") as file:
+        for at in range(1 << 20, 5 << 20, 12 << 10):
+            file.seek(at)
+            file.write(noise.randbytes(8 << 10))
+        file.truncate(16 << 20)
+    return path
+
+
+@pytest.mark.parametrize("rows", ["as written", "as rebuilt"])
+def test_another_packs_bytes_are_never_taken_for_a_packs_own(
+    world: World, tmp_path: Path, target: Path, rows: str
+) -> None:
+    """They are as long, and whole in themselves: only their name tells that they are others'."""
+    first, second = striped(tmp_path / "1", 1), striped(tmp_path / "2", 2)
+    world.publish("1.0.0", os_disk=str(first), regions=("eastus", "westeurope"))
+    mine = set(world.keys("packs/"))
+    world.publish("1.0.1", os_disk=str(second), regions=("eastus", "westeurope"))
+    theirs = sorted(set(world.keys("packs/")) - mine)
+    store = world.store("eastus").inner
+    for key, other in zip(sorted(mine), theirs, strict=True):
+        if len(store.get(key)) == len(store.get(other)):
+            store.put(key, store.get(other))
+    if rows == "as rebuilt":
+        with world.index.begin() as tx:
+            tx.execute(sa.update(schema.packs).values(footer_digest=None))
+
+    report = download(world, target)
+
+    assert target.read_bytes() == first.read_bytes()
+    assert {one["outcome"] for one in report["damaged"]} == {"mended"}
+    assert verify_all(world, "1.0.0") == {"healthy"}
+
+
+def verify_all(world: World, name: str) -> set[str]:
+    report = verifying.verify(world.ctx, world.id(name), None, True)
+    return {one["state"] for one in report["replicas"]}
+
+
+def test_what_a_download_finds_damaged_is_mended_and_told(published: World, target: Path) -> None:
+    key = published.keys("packs/")[0]
+    (manifest,) = published.keys("manifests/")
+    damaged(published.store(), key, flip)
+    damaged(published.store(), manifest, flip)
+
+    report = download(published, target)
+
+    assert target.read_bytes() == published.disk().read_bytes()
+    assert {(one["object"], one["outcome"]) for one in report["damaged"]} == {
+        (key, "mended"),
+        (manifest, "mended"),
+    }
+    assert {one["place"] for one in report["damaged"]} == {"eastus/standard/0"}
+    assert verify_all(published, "1.0.0") == {"healthy"}
+    target.unlink()
+    assert download(published, target)["damaged"] == []
+
+
+def test_what_was_damaged_on_its_way_only_is_not_written_again(
+    published: World, target: Path
+) -> None:
+    published.store().faults.append(Fault(FaultKind.BIT_FLIP, "get", "packs/"))
+    before = published.keys()
+    report = download(published, target)
+    assert [one["outcome"] for one in report["damaged"]] == ["transient"]
+    assert published.keys() == before
+    assert verify_all(published, "1.0.0") == {"healthy"}
+
+
+def test_a_reader_who_may_not_write_gets_the_disk_and_is_told_what_is_damaged(
+    published: World, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged(published.store(), published.keys("packs/")[0], flip)
+    stores = [published.store(region) for region in REGIONS]
+    key = published.keys("packs/")[1]
+    for store in stores:
+        monkeypatch.setattr(store.inner, "put", refused)
+
+    report = download(published, target)
+
+    assert target.read_bytes() == published.disk().read_bytes()
+    (found,) = report["damaged"]
+    assert found["outcome"] == "left"
+    assert "NotAllowed" in found["detail"]
+    with published.index.read() as tx:
+        states = [row.state for row in packs.copies(tx, found["pack"])]
+    assert states.count(packs.PRESENT) == len(REGIONS) - 1, "it is still relied on"
+
+    monkeypatch.setattr(published.index, "begin", unwritable)
+    target.unlink()
+    for store in stores[:2]:
+        damaged(store, key, flip)
+    report = download(published, target)
+    assert target.read_bytes() == published.disk().read_bytes()
+    assert {one["outcome"] for one in report["damaged"]} == {"left"}
+
+
+def refused(*_: object, **__: object) -> None:
+    raise NotAllowed("you may only read")
+
+
+def unwritable() -> None:
+    raise Unavailable("attempt to write a readonly database", code="IndexUnavailable")
+
+
+def test_a_reader_mends_a_few_objects_and_leaves_a_lost_region_to_repair(
+    published: World, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mending, "HEALED_MAX", 2)
+    damage_all(published, "eastus", "packs/")
+    report = download(published, target)
+    outcomes = [one["outcome"] for one in report["damaged"]]
+    assert outcomes.count("mended") == 2
+    assert outcomes.count("left") == len(outcomes) - 2 > 0
+
+
+def test_copies_that_are_damaged_everywhere_still_give_what_each_of_them_has(
+    published: World, target: Path
+) -> None:
+    """Another frame of the same pack is flipped in each region: together they have all."""
+    key = published.keys("packs/")[0]
+    whole = published.store().inner.get(key)
+    for part, region in enumerate(REGIONS):
+        at = 100 + part * (len(whole) - 5000) // 2
+        damaged(published.store(region), key, partial(spoilt, whole, at))
+
+    report = download(published, target)
+
+    assert target.read_bytes() == published.disk().read_bytes()
+    assert {one["outcome"] for one in report["damaged"]} == {"mended"}
+    assert verify_all(published, "1.0.0") == {"healthy"}
+    assert published.store().inner.get(published.keys(f"packs/{key[6:-2]}")[-1]) == whole

@@ -239,8 +239,8 @@ def test_frames_that_are_all_of_a_pack_make_that_pack(world: World) -> None:
     home, late, pack_id = world.place(), world.place(LATE), pack_with(world, 0)
     with world.index.read() as tx:
         content_ids = versions.get(tx, world.id("1.0.0")).content_ids
-        pack_bytes = packs.present_in(tx, home.id, [pack_id])[pack_id].pack_bytes
-    footer = read_footer(world.store(), keys.pack_key(pack_id, 0), pack_id, pack_bytes)
+        row = packs.present_in(tx, home.id, [pack_id])[pack_id]
+    pack_bytes, footer = row.pack_bytes, read_footer(world.store(), row)
     every = (SlotRange(0, footer.slots),)
     need = PartialNeed(every, every, int(footer.stored_bytes.sum()), (home.id,))
     frames = PackFrames(pack_id, pack_bytes, need, home.id)

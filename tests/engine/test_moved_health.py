@@ -147,11 +147,13 @@ def test_a_repair_mends_for_every_version_that_stands_there(world: World, disk: 
     assert world.download("2.0.0", region=LATE) == disk
 
 
-def test_a_download_goes_elsewhere_where_moved_leads_to_damage_and_remembers_it(
+def test_a_download_goes_elsewhere_where_moved_leads_to_damage_and_mends_it(
     world: World, disk: bytes
 ) -> None:
     damaged(world.store(LATE), new_pack(world), flip)
     assert world.download("2.0.0", region=LATE) == disk
+    assert any("could not be read" in text for text in world.notices)
     world.told.clear()
     assert world.download("2.0.0", region=LATE) == disk
-    assert any("could not be read" in text for text in world.notices)
+    assert not any("could not be read" in text for text in world.notices)
+    assert states(world, deep=True)[LATE] == "healthy"

@@ -18,6 +18,8 @@ from imgrepl.model.ids import IndexId
 from imgrepl.testing.faulty import Crashed, Fault, FaultKind, damaged, flipped
 
 HERE = "westeurope"
+IN_A_FRAME = 8 * 5000 + 3
+"""A bit whose loss no other copy with the same loss makes good; the header's anybody knows."""
 Report = dict[str, Any]
 
 
@@ -266,7 +268,7 @@ def test_what_is_damaged_everywhere_is_said_and_all_else_is_mended(published: Wo
     needed = [key for key in PACK.keys(published) if needs(published, key)]
     lost, mendable = needed[0], needed[1]
     for region in ("eastus", HERE):
-        damaged(published.store(region), lost, lambda now: flipped(now, 99))
+        damaged(published.store(region), lost, lambda now: flipped(now, IN_A_FRAME))
     flip(published, mendable)
     report = repair(published)
     assert [fault["object"] for fault in report["mended"]] == [mendable]
@@ -279,7 +281,7 @@ def test_what_is_damaged_everywhere_is_said_and_all_else_is_mended(published: Wo
 def test_publishing_the_source_again_mends_what_no_replica_has(published: World) -> None:
     lost = mine(published, PACK)
     for region in ("eastus", HERE):
-        damaged(published.store(region), lost, lambda now: flipped(now, 99))
+        damaged(published.store(region), lost, lambda now: flipped(now, IN_A_FRAME))
     assert repair(published)["beyondRepair"]
     published.publish("1.0.2", regions=("eastus", HERE))
     assert repair(published)["beyondRepair"] == []

@@ -12,9 +12,11 @@ from typing import Any
 
 from imgrepl.actions import allowing, pointed_reads, versions
 from imgrepl.actions.context import Context
+from imgrepl.actions.mending import heal_reads
 from imgrepl.actions.pointed_reads import ReadableDisk
 from imgrepl.disks.writers.writer import open_writer
 from imgrepl.engine import exporter, streaming
+from imgrepl.engine.fetching import BadRead
 from imgrepl.engine.replicator import RegionPart, region_parts
 from imgrepl.engine.reporting import Reporter
 from imgrepl.errors import Invalid, NotFound
@@ -51,7 +53,8 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
 
     Without `region` the home region is asked first, then the others that are complete; within
     a region readers spread over its complete replicas. Every chunk is proven; a replica that gives
-    a wrong one is left for the next and marked, and the report says what each region served. A
+    a wrong one is left for the next, marked, and mended afterwards where this user may write:
+    `damaged` of the report says so of each object. The report says what each region served. A
     shallow version is read from its source, if that is what it was. Raises `NotFound`, `Conflict`
     (`TargetExists`, `ConsumptionEnded`), `Corrupt` where no replica has a healthy copy or the
     source is another one, `Unavailable`.
@@ -67,6 +70,7 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
     with opened(ctx, version, disk, where, request.replica) as readable:
         served = _write(ctx, request, readable, str(version.id))
     moved = moved_since(moved_before, ctx.stores.moved())
+    seconds = round(ctx.clock.monotonic() - started, 3)
     return {
         "version": str(version.id),
         **_served(served, asked=readable.region),
@@ -78,7 +82,8 @@ def download(ctx: Context, request: DownloadRequest) -> dict[str, Any]:
         "receivedBytes": sum(part.received_bytes for part in moved),
         "contentId": disk.content_id if not version.is_shallow else None,
         "sha256": disk.sha256,
-        "seconds": round(ctx.clock.monotonic() - started, 3),
+        "seconds": seconds,
+        "damaged": heal_reads(ctx, version, readable.bad),
     }
 
 
@@ -112,17 +117,20 @@ def _opened(
 ) -> Iterator[ReadableDisk]:
     """The disk as its packs give it."""
     chosen, sources = sources_of(ctx, version, disk, region, number)
-    manifest = exporter.read_manifest(ctx.engine, content_of(disk), sources)
+    bad: list[BadRead] = []
+    manifest = exporter.read_manifest(ctx.engine, content_of(disk), sources, bad.append)
 
     def export(writer: exporter.Writes, progress: Callable[[int], None]) -> Counter[str]:
-        return exporter.export_disk(ctx.engine, manifest, sources, writer, progress)
+        return exporter.export_disk(ctx.engine, manifest, sources, writer, progress, bad.append)
 
     def digest(progress: Callable[[int], None]) -> tuple[str, Counter[str]]:
         found = hashlib.sha256()
-        served = streaming.stream_disk(ctx.engine, manifest, sources, found.update, progress)
+        served = streaming.stream_disk(
+            ctx.engine, manifest, sources, found.update, progress, bad.append
+        )
         return found.hexdigest(), served
 
-    yield ReadableDisk(chosen, manifest.size_bytes, manifest.occupied_bytes, export, digest)
+    yield ReadableDisk(chosen, manifest.size_bytes, manifest.occupied_bytes, export, digest, bad)
 
 
 def checksum(ctx: Context, version_id: VersionId, disk_lun: int | None) -> dict[str, Any]:
@@ -147,6 +155,7 @@ def checksum(ctx: Context, version_id: VersionId, disk_lun: int | None) -> dict[
         "sha256": sha256,
         "contentId": disk.content_id if not version.is_shallow else None,
         "provisionedBytes": readable.size_bytes,
+        "damaged": heal_reads(ctx, version, readable.bad),
     }
 
 

@@ -1,7 +1,7 @@
 """Reads what a shallow version points at, if it is still the same; never anything else."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import pointed_at
 from imgrepl.engine import pointing
 from imgrepl.engine.exporter import Writes
+from imgrepl.engine.fetching import BadRead
 from imgrepl.engine.guest_digest import GuestDigest
 from imgrepl.engine.reading import allocated_bytes
 from imgrepl.errors import Corrupt, NotFound
@@ -21,7 +22,7 @@ class ReadableDisk(NamedTuple):
 
     `export` writes what is occupied, `digest` gives the SHA-256 of all that the guest sees; both
     say how many bytes each region served, and tell how many are done. `occupied_bytes` is an upper
-    bound where nothing was counted yet.
+    bound where nothing was counted yet. `bad` are the bad reads so far.
     """
 
     region: str
@@ -29,6 +30,7 @@ class ReadableDisk(NamedTuple):
     occupied_bytes: int
     export: Callable[[Writes, Callable[[int], None]], Counter[str]]
     digest: Callable[[Callable[[int], None]], tuple[str, Counter[str]]]
+    bad: Sequence[BadRead] = ()
 
 
 @contextmanager

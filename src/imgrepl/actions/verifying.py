@@ -5,6 +5,7 @@ from typing import Any
 from imgrepl.actions import allowing, pointed_health, publishing
 from imgrepl.actions.context import Context
 from imgrepl.engine.lease import Lease
+from imgrepl.engine.losses import LostRange
 from imgrepl.engine.repairer import repair_version
 from imgrepl.engine.replicator import RegionPart, region_parts
 from imgrepl.engine.verifier import Fault, ReplicaHealth, unreachable, verify_version
@@ -51,7 +52,11 @@ def verify(
 
 
 def repair(ctx: Context, version_id: VersionId, region: str | None = None) -> Report:
-    """Reads every replica deeply and mends what is damaged or missing from wherever it is whole."""
+    """Reads every replica deeply and mends what is damaged or missing from wherever it is whole.
+
+    `beyondRepair` of the report are the objects that stay as they are, `lost` the bytes of all
+    versions' disks that no place has any more.
+    """
     allowing.check(ctx, Action.VERSION_WRITE, version_id)
     version, parts = _chosen(ctx, version_id, region)
     operation_id = publishing.new_operation_id(ctx)
@@ -80,6 +85,7 @@ def repair(ctx: Context, version_id: VersionId, region: str | None = None) -> Re
             "replicas": [_replica(version_id, verdict) for verdict in verdicts],
             "mended": [_fault(version_id, fault) for fault in outcome.mended],
             "beyondRepair": [_fault(version_id, fault) for fault in beyond],
+            "lost": [_lost(lost) for lost in outcome.lost],
             **_pointers(version),
         }
         state = OperationState.FAILED if beyond else OperationState.SUCCEEDED
@@ -142,6 +148,12 @@ def _replica(version_id: VersionId, verdict: ReplicaHealth) -> Report:
         "bytes": verdict.bytes,
         "problems": [_fault(version_id, fault) for fault in verdict.faults],
     }
+
+
+def _lost(lost: LostRange) -> Report:
+    """Bytes of a disk that no place has: all that a repair could not give back."""
+    lun, offset, length = lost.range
+    return {"version": str(lost.version), "lun": lun, "offset": offset, "length": length}
 
 
 def _fault(version_id: VersionId, fault: Fault) -> Report:

@@ -23,6 +23,14 @@ _FAULT_COLUMNS = (
 )
 
 
+LOST_COLUMNS = (
+    Column("Version", "version"),
+    Column("Disk", "disk"),
+    Column("Offset", "offset"),
+    Column("Length", "length"),
+)
+
+
 def health_page(report: Json) -> Iterator[Block]:
     """What `verify` and `repair` give; a repair also names what it mended and what it could not."""
     replicas: Sequence[Json] = report["replicas"]
@@ -33,3 +41,9 @@ def health_page(report: Json) -> Iterator[Block]:
     yield Grid(problems, _FAULT_COLUMNS, "Problems")
     yield Grid(report.get("mended", ()), _FAULT_COLUMNS, "Mended")
     yield Grid(report.get("beyondRepair", ()), _FAULT_COLUMNS, "Beyond repair: no intact copy")
+    yield Grid([lost_row(one) for one in report.get("lost", ())], LOST_COLUMNS, "Lost")
+
+
+def lost_row(lost: Json) -> Json:
+    """Bytes that no place has, with the disk as people call it."""
+    return {**lost, "disk": "os" if lost["lun"] is None else f"LUN {lost['lun']}"}

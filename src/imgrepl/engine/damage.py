@@ -7,7 +7,13 @@ from typing import NamedTuple
 from imgrepl.errors import Corrupt, Invalid
 from imgrepl.layout.content import Buffer
 from imgrepl.layout.moved import Moved, MovedRun
-from imgrepl.layout.pack import PackFooter, decode_footer, decode_frame
+from imgrepl.layout.pack import (
+    HEADER_BYTES,
+    PackFooter,
+    decode_footer,
+    decode_frame,
+    encode_header,
+)
 from imgrepl.model.ids import ChunkId, PackId
 from imgrepl.model.manifest import Manifest, Run
 from imgrepl.model.slots import SlotRange
@@ -60,12 +66,20 @@ class NamedDisk(NamedTuple):
     manifest: Manifest
 
 
-def examine(body: Buffer, pack_id: PackId, chunk_key: bytes) -> PackDamage:
-    """Which chunks of a pack are damaged, frame by frame; `LOST` where its footer is."""
+def examine(
+    body: Buffer, pack_id: PackId, chunk_key: bytes, footer_digest: bytes | None = None
+) -> PackDamage:
+    """Which chunks of a pack are damaged, frame by frame; `LOST` where its footer is.
+
+    `body` is known not to be the pack. `footer_digest` is that of the pack's own footer: one of
+    another pack, which is whole in itself, tells nothing.
+    """
     view = memoryview(body)
     try:
         footer = decode_footer(view, len(view), pack_id=pack_id)
     except (Corrupt, Invalid):
+        return LOST
+    if footer_digest not in (None, footer.digest):
         return LOST
     starts, lengths = footer.offsets.tolist(), footer.stored_bytes.tolist()
     chunks = []
@@ -74,6 +88,8 @@ def examine(body: Buffer, pack_id: PackId, chunk_key: bytes) -> PackDamage:
             decode_frame(footer, slot, view[start : start + length], chunk_key=chunk_key)
         except Corrupt:
             chunks.append(DamagedChunk(slot, footer.chunk_id(slot)))
+    if not chunks and view[:HEADER_BYTES] == encode_header(footer.domain_id):
+        return LOST  # nothing in it contradicts its footer: it is another pack
     return PackDamage(footer=footer, chunks=tuple(chunks))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from imgrepl.engine.context import Engine
 from imgrepl.engine.intents import IntentBook
-from imgrepl.engine.pack_reading import pack_key_in, read_whole_pack
+from imgrepl.engine.pack_reading import pack_in, pack_key, read_whole_pack
 from imgrepl.engine.server_copy import copy_pack
 from imgrepl.engine.uploads import put_pack
 from imgrepl.gallery import packs
@@ -113,7 +113,7 @@ class PackMover:
         book = self._books.get(self._places[place_id].region)
         row = book.row(place_id, pack_id) if book is not None else None
         if row is None:
-            return pack_key_in(self._engine, self._places[place_id], pack_id)
+            return pack_key(pack_in(self._engine, self._places[place_id], pack_id))
         return keys.pack_key(pack_id, row.generation)
 
     def _body(self, move: PackMove, body: bytes | None, source: PlaceId | None = None) -> bytes:

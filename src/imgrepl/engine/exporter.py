@@ -9,9 +9,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import NamedTuple, Protocol
 
 from imgrepl.engine.context import Engine
-from imgrepl.engine.fetching import Fetched, chunks_of, from_first, slots_of, with_pack
+from imgrepl.engine.fetching import (
+    BadRead,
+    Fetched,
+    OnDamage,
+    chunks_of,
+    from_first,
+    slots_of,
+    unheeded,
+    with_pack,
+)
 from imgrepl.engine.stopping import check_stop
-from imgrepl.errors import NotFound
+from imgrepl.errors import Corrupt, NotFound
 from imgrepl.gallery import contents
 from imgrepl.layout import keys
 from imgrepl.layout.manifest import decode_manifest
@@ -27,7 +36,12 @@ class Writes(Protocol):
         """Takes bytes for `offset`; called from many threads at once."""
 
 
-def read_manifest(engine: Engine, content_id: ContentId, sources: Sequence[Place]) -> Manifest:
+def read_manifest(
+    engine: Engine,
+    content_id: ContentId,
+    sources: Sequence[Place],
+    on_damage: OnDamage = unheeded,
+) -> Manifest:
     """A disk's manifest from the first of `sources` that gives it whole.
 
     Raises what the last one failed with: `NotFound`, `Corrupt` or `Unavailable`.
@@ -37,12 +51,15 @@ def read_manifest(engine: Engine, content_id: ContentId, sources: Sequence[Place
     if row is None:
         raise NotFound(f"no content {content_id} is known", code="ContentNotFound")
     key = keys.manifest_key(content_id, row.generation)
-    return from_first(
-        engine,
-        sources,
-        f"the manifest of {content_id}",
-        lambda place: decode_manifest(engine.stores.of(place).get(key), content_id),
-    )
+
+    def attempt(place: Place) -> Manifest:
+        try:
+            return decode_manifest(engine.stores.of(place).get(key), content_id)
+        except (Corrupt, NotFound) as error:
+            on_damage(BadRead(place, None, content_id, error.message))
+            raise
+
+    return from_first(engine, sources, f"the manifest of {content_id}", attempt)
 
 
 def export_disk(
@@ -51,6 +68,7 @@ def export_disk(
     sources: Sequence[Place],
     writer: Writes,
     progress: Callable[[int], None],
+    on_damage: OnDamage = unheeded,
 ) -> Counter[str]:
     """Writes every occupied byte of a disk; the rest of it is zeros.
 
@@ -72,15 +90,24 @@ def export_disk(
             progress(served.total())
 
     limit = engine.options.downloads_in_flight
+
+    def export(number: int, use: PackUse) -> _Exported:
+        """Fetches what is needed of one pack and writes it."""
+        runs = runs_of[number]
+        return with_pack(
+            engine,
+            use,
+            slots_of(runs),
+            sources,
+            lambda fetched: _write_runs(engine, fetched, runs, writer, manifest.size_bytes),
+            on_damage,
+        )
+
     with ThreadPoolExecutor(limit, "download") as pool:
         try:
             for number, use in enumerate(manifest.packs):
                 check_stop(engine.stop)
-                in_flight.add(
-                    pool.submit(
-                        _export_pack, engine, use, runs_of[number], sources, writer, manifest
-                    )
-                )
+                in_flight.add(pool.submit(export, number, use))
                 if len(in_flight) > limit:
                     done, in_flight = wait(in_flight, return_when=FIRST_COMPLETED)
                     count(done)
@@ -96,24 +123,6 @@ class _Exported(NamedTuple):
 
     region: str
     written_bytes: int
-
-
-def _export_pack(
-    engine: Engine,
-    use: PackUse,
-    runs: list[Run],
-    sources: Sequence[Place],
-    writer: Writes,
-    manifest: Manifest,
-) -> _Exported:
-    """Fetches what `runs` need of one pack and writes it."""
-    return with_pack(
-        engine,
-        use,
-        slots_of(runs),
-        sources,
-        lambda fetched: _write_runs(engine, fetched, runs, writer, manifest.size_bytes),
-    )
 
 
 def _write_runs(

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from imgrepl.engine.context import Engine
-from imgrepl.engine.footers import read_footer
+from imgrepl.engine.footers import its_footer, read_footer
 from imgrepl.engine.moved_objects import locate, read_current
-from imgrepl.engine.pack_reading import blame, pack_key_in
+from imgrepl.engine.pack_reading import blame, pack_in, pack_key, read_whole_pack
 from imgrepl.engine.places import TOO_NEW, check_features
+from imgrepl.engine.salvaging import salvage
 from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound, Unavailable
 from imgrepl.gallery import contents, packs
 from imgrepl.layout.pack import FrameEntry, PackFooter, decode_footer, decode_frame
 from imgrepl.model.events import Notice
-from imgrepl.model.ids import PackId
+from imgrepl.model.ids import ContentId, PackId
 from imgrepl.model.manifest import PackUse, Run
 from imgrepl.model.region import Place
 from imgrepl.model.slots import SlotRange, union
@@ -36,6 +37,26 @@ class Piece(NamedTuple):
     footer: PackFooter
     there: int
     parts: list[tuple[int, memoryview]]
+
+
+class BadRead(NamedTuple):
+    """A place that did not give what it should: damaged or missing, `reason` says what.
+
+    `pack_id` is None for a manifest, `content_id` for a pack.
+    """
+
+    place: Place
+    pack_id: PackId | None
+    content_id: ContentId | None
+    reason: str
+
+
+OnDamage = Callable[[BadRead], object]
+"""Told of every bad read, from several threads; it must not raise."""
+
+
+def unheeded(_bad: BadRead) -> None:
+    """For who reads only what others look after."""
 
 
 class Fetched(NamedTuple):
@@ -59,23 +80,44 @@ def with_pack(
     slots: Sequence[SlotRange],
     sources: Sequence[Place],
     consume: Callable[[Fetched], _Result],
+    on_damage: OnDamage = unheeded,
 ) -> _Result:
     """`consume` with `slots` of a pack, from the first source that gives them all.
 
     A source whose pack turns out damaged or missing, while it is fetched or consumed, is marked and
-    the next one is asked; `consume` may so be called more than once.
+    the next one is asked; `consume` may so be called more than once. Where no source has all, what
+    the damaged copies give together is the last resort.
     """
 
     def attempt(place: Place) -> _Result:
         try:
-            return consume(_fetch(engine, place, use, union(slots)))
+            return consume(_fetch(engine, place, use, union(slots), on_damage))
         except (Corrupt, NotFound) as error:
             is_frame = error.code == "FrameCorrupt" and error.target is not None
             culprit = PackId(str(error.target)) if is_frame else use.pack_id
-            blame(engine, place, culprit, error)
+            _mark(engine, place, culprit, error, on_damage)
             raise
 
-    return from_first(engine, sources, f"pack {use.pack_id}", attempt)
+    try:
+        return from_first(engine, sources, f"pack {use.pack_id}", attempt)
+    except Corrupt as error:
+        found = salvage(engine, use.pack_id)
+        if found.body is None or found.damage.footer is None:
+            raise
+        parts = [(0, memoryview(found.body))]
+        try:
+            pieces = [_whole(_Body(found.damage.footer, parts))]
+            return consume(Fetched(use.pack_id, sources[0].region, pieces))
+        except Corrupt:
+            raise (found.unasked or error) from None
+
+
+def _mark(
+    engine: Engine, place: Place, pack_id: PackId, error: ImgreplError, on_damage: OnDamage
+) -> None:
+    blame(engine, place, pack_id, error)
+    if error.code != "BucketMissing":
+        on_damage(BadRead(place, pack_id, None, error.message))
 
 
 def from_first(
@@ -185,7 +227,9 @@ def slots_of(runs: Iterable[Run]) -> list[SlotRange]:
     return [SlotRange(run.first_slot, run.slots) for run in runs]
 
 
-def _fetch(engine: Engine, place: Place, use: PackUse, slots: Sequence[SlotRange]) -> Fetched:
+def _fetch(
+    engine: Engine, place: Place, use: PackUse, slots: Sequence[SlotRange], on_damage: OnDamage
+) -> Fetched:
     with engine.index.read() as tx:
         is_here = bool(packs.present_in(tx, place.id, [use.pack_id]))
     moved = None if is_here else read_current(engine, place, use.pack_id)
@@ -195,7 +239,10 @@ def _fetch(engine: Engine, place: Place, use: PackUse, slots: Sequence[SlotRange
     located = locate(moved, slots)
     for run in located:
         by_pack.setdefault(run.pack_id, []).append(SlotRange(run.target_slot, run.slots))
-    read = {pack_id: _read_part(engine, place, pack_id, by_pack[pack_id]) for pack_id in by_pack}
+    read = {
+        pack_id: _read_part(engine, place, pack_id, by_pack[pack_id], on_damage)
+        for pack_id in by_pack
+    }
     pieces = [
         Piece(run.first_slot, run.slots, read[run.pack_id].footer, run.target_slot, parts)
         for run in located
@@ -216,20 +263,34 @@ def _whole(body: _Body) -> Piece:
 
 
 def _read(engine: Engine, place: Place, use: PackUse, slots: Sequence[SlotRange]) -> _Body:
-    """One GET where half of the pack or more is needed, else the footer and some ranges."""
+    """One GET where half of the pack or more is needed, else the footer and some ranges.
+
+    A pack whose footer is not known yet is read whole: its name is the only proof then.
+    """
     store = engine.stores.of(place)
-    key = pack_key_in(engine, place, use.pack_id)
+    row = pack_in(engine, place, use.pack_id)
+    if row.footer_digest is None:
+        body = memoryview(read_whole_pack(engine, place, use.pack_id))
+        return _Body(decode_footer(body, row.pack_bytes, pack_id=use.pack_id), [(0, body)])
     if 2 * use.used_bytes >= use.pack_bytes:
-        body = memoryview(store.get(key))
-        return _Body(decode_footer(body, use.pack_bytes, pack_id=use.pack_id), [(0, body)])
-    footer = read_footer(store, key, use.pack_id, use.pack_bytes)
+        body = memoryview(store.get(pack_key(row)))
+        footer = decode_footer(body, row.pack_bytes, pack_id=use.pack_id)
+        return _Body(its_footer(row, footer), [(0, body)])
+    footer = read_footer(store, row)
     parts = []
     for start, end in needed_ranges(footer, slots, engine.options.range_gap_bytes):
-        parts.append((start, memoryview(store.get(key, offset=start, length=end - start))))
+        part = store.get(pack_key(row), offset=start, length=end - start)
+        parts.append((start, memoryview(part)))
     return _Body(footer, parts)
 
 
-def _read_part(engine: Engine, place: Place, pack_id: PackId, slots: Sequence[SlotRange]) -> _Body:
+def _read_part(
+    engine: Engine,
+    place: Place,
+    pack_id: PackId,
+    slots: Sequence[SlotRange],
+    on_damage: OnDamage,
+) -> _Body:
     """Some slots of a pack that `moved` leads to; one that does not give them is marked."""
     with engine.index.read() as tx:
         pack_bytes = contents.pack_bytes_of(tx, [pack_id]).get(pack_id)
@@ -242,7 +303,7 @@ def _read_part(engine: Engine, place: Place, pack_id: PackId, slots: Sequence[Sl
     try:
         return _read(engine, place, PackUse(pack_id, pack_bytes, 0), slots)
     except (Corrupt, NotFound) as error:
-        blame(engine, place, pack_id, error)
+        _mark(engine, place, pack_id, error, on_damage)
         raise
 
 

@@ -4,27 +4,40 @@ from concurrent.futures import ThreadPoolExecutor
 
 from imgrepl.engine.context import Engine
 from imgrepl.engine.dedup_cache import DedupCache
-from imgrepl.engine.pack_reading import blame
+from imgrepl.engine.pack_reading import blame, pack_key
 from imgrepl.errors import Corrupt, NotFound
 from imgrepl.gallery import packs
 from imgrepl.gallery.packs import PlacePack
-from imgrepl.layout import keys
 from imgrepl.layout.pack import TAIL_BYTES_GUESS, PackFooter, decode_footer, footer_length
 from imgrepl.model.events import Notice
-from imgrepl.model.ids import PackId
 from imgrepl.model.region import Place
 from imgrepl.store.protocols import Reads
 
 _BATCH = 256
 
 
-def read_footer(store: Reads, key: str, pack_id: PackId, pack_bytes: int) -> PackFooter:
-    """What is in a pack, proven by the footer's own digest. Raises `Corrupt` and `NotFound`."""
-    tail = store.get(key, offset=-min(TAIL_BYTES_GUESS, pack_bytes))
+def read_footer(store: Reads, row: PlacePack) -> PackFooter:
+    """What is in a pack, proven by the footer's own digest, which must be that of this pack.
+
+    Raises `Corrupt` and `NotFound`.
+    """
+    key = pack_key(row)
+    tail = store.get(key, offset=-min(TAIL_BYTES_GUESS, row.pack_bytes))
     needed = footer_length(tail)
     if needed > len(tail):
-        tail = store.get(key, offset=-min(needed, pack_bytes))
-    return decode_footer(tail, pack_bytes, pack_id=pack_id)
+        tail = store.get(key, offset=-min(needed, row.pack_bytes))
+    return its_footer(row, decode_footer(tail, row.pack_bytes, pack_id=row.pack_id))
+
+
+def its_footer(row: PlacePack, footer: PackFooter) -> PackFooter:
+    """`footer`, if it is the pack's own; one that this index does not know yet passes.
+
+    A footer proves its frames and itself, not whose it is: that the pack's name proves, and who
+    read the whole pack has noted it. Raises `Corrupt` (`PackCorrupt`) for another pack's.
+    """
+    if row.footer_digest not in (None, footer.digest):
+        raise Corrupt(f"{pack_key(row)} holds another pack", code="PackCorrupt", target=row.pack_id)
+    return footer
 
 
 def fill_cache(engine: Engine, place: Place, cache: DedupCache) -> None:
@@ -54,8 +67,7 @@ def _footer_or_none(
     engine: Engine, place: Place, store: Reads, row: PlacePack
 ) -> PackFooter | None:
     try:
-        key = keys.pack_key(row.pack_id, row.generation)
-        return read_footer(store, key, row.pack_id, row.pack_bytes)
+        return read_footer(store, row)
     except (Corrupt, NotFound) as error:
         blame(engine, place, row.pack_id, error)
         return None

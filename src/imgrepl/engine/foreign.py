@@ -7,6 +7,7 @@ from imgrepl.engine.context import Engine
 from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.fetching import from_first
 from imgrepl.engine.footers import read_footer
+from imgrepl.engine.pack_reading import pack_in
 from imgrepl.errors import NotFound
 from imgrepl.gallery import contents, packs
 from imgrepl.gallery import places as place_rows
@@ -51,15 +52,14 @@ class ForeignVersion:
 
         Raises what the last place failed with.
         """
-        by_place = {place.id: (place, key) for place, key in self.holders_of(need.pack_id)}
-        if not by_place:
+        sources = [place for place, _key in self.holders_of(need.pack_id)]
+        if not sources:
             return None
 
         def read(place: Place) -> PackFooter:
-            store = self.engine.stores.of(place)
-            return read_footer(store, by_place[place.id][1], need.pack_id, need.pack_bytes)
+            row = pack_in(self.engine, place, need.pack_id)
+            return read_footer(self.engine.stores.of(place), row)
 
-        sources = [place for place, _key in by_place.values()]
         return from_first(self.engine, sources, f"the footer of pack {need.pack_id}", read)
 
 

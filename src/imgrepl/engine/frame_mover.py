@@ -20,7 +20,7 @@ from imgrepl.gallery.packs import PlacePack
 from imgrepl.layout import keys
 from imgrepl.layout.content import Buffer
 from imgrepl.layout.moved import MovedRun
-from imgrepl.layout.pack import FrameEntry, encode_pack, pack_id_of
+from imgrepl.layout.pack import FrameEntry, encode_pack, footer_digest, pack_id_of
 from imgrepl.model.ids import ContentId, OperationId, PackId, PlaceId
 from imgrepl.model.manifest import PackUse
 from imgrepl.model.plan import FramesMove, Lead, PackFrames
@@ -111,6 +111,7 @@ class FrameMover:
         """The intent, the pack, its confirmation (F-1, F-2)."""
         with self._engine.index.begin() as tx:
             row = packs.intend(tx, self._operation_id, target, pack_id, len(body))
+            packs.note_footer(tx, pack_id, footer_digest(body))
         if row.state == packs.PRESENT:
             return row
         level = None if source is None else self._copied(source, row)

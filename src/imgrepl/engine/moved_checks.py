@@ -138,8 +138,7 @@ class _Footers:
             row = self._rows.get(pack_id)
             if row is None:
                 raise NotFound(f"pack {pack_id} is not here", code="PackMissing", target=pack_id)
-            key = keys.pack_key(pack_id, row.generation)
-            footer = read_footer(self._store, key, pack_id, row.pack_bytes)
+            footer = read_footer(self._store, row)
         self._kept[pack_id] = footer
         if len(self._kept) > _FOOTERS_KEPT:
             self._kept.popitem(last=False)

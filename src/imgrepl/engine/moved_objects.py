@@ -1,9 +1,10 @@
 """What became of a pack that is not in a place itself: the `moved` object, read and located."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from imgrepl.engine.context import Engine
-from imgrepl.errors import Corrupt, NotFound
+from imgrepl.errors import Corrupt, NotFound, Unavailable
 from imgrepl.gallery import moved as moved_rows
 from imgrepl.gallery.moved import MovedPack
 from imgrepl.layout import keys
@@ -58,7 +59,7 @@ def _read(engine: Engine, place: Place, row: MovedPack) -> Moved:
     try:
         return _decoded(engine, place, row)
     except (Corrupt, NotFound):
-        with engine.index.begin() as tx:
+        with suppress(Unavailable), engine.index.begin() as tx:
             moved_rows.lose(tx, place.id, row.pack_id, row.revision)
         raise
 

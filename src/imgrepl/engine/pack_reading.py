@@ -1,19 +1,22 @@
 """Reading packs out of a place, with every byte proven before anybody uses it."""
 
 import hashlib
+from contextlib import suppress
 
 from imgrepl.engine.context import Engine
 from imgrepl.engine.places import check_features
-from imgrepl.errors import Corrupt, ImgreplError, NotFound
+from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
 from imgrepl.gallery import packs
+from imgrepl.gallery.packs import PlacePack
 from imgrepl.layout import keys
+from imgrepl.layout.pack import footer_digest
 from imgrepl.model.ids import PackId
 from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import Place
 
 
-def pack_key_in(engine: Engine, place: Place, pack_id: PackId) -> str:
-    """The key under which `place` has a pack. Raises `NotFound` (`PackMissing`)."""
+def pack_in(engine: Engine, place: Place, pack_id: PackId) -> PlacePack:
+    """The object that a pack is in `place`. Raises `NotFound` (`PackMissing`)."""
     with engine.index.read() as tx:
         row = packs.present_in(tx, place.id, [pack_id]).get(pack_id)
     if row is None:
@@ -22,7 +25,12 @@ def pack_key_in(engine: Engine, place: Place, pack_id: PackId) -> str:
             code="PackMissing",
             target=pack_id,
         )
-    return keys.pack_key(pack_id, row.generation)
+    return row
+
+
+def pack_key(row: PlacePack) -> str:
+    """Where the object lies."""
+    return keys.pack_key(row.pack_id, row.generation)
 
 
 def read_whole_pack(engine: Engine, place: Place, pack_id: PackId) -> bytes:
@@ -33,7 +41,7 @@ def read_whole_pack(engine: Engine, place: Place, pack_id: PackId) -> bytes:
     """
     check_features(engine, place)
     store = engine.stores.of(place)
-    key = pack_key_in(engine, place, pack_id)
+    key = pack_key(pack_in(engine, place, pack_id))
     try:
         body = store.get(key)
     except NotFound as error:
@@ -47,9 +55,10 @@ def read_whole_pack(engine: Engine, place: Place, pack_id: PackId) -> bytes:
             target=pack_id,
             hint="run `imgrepl image-version repair`",
         )
-    with engine.index.begin() as tx:
+    with suppress(Unavailable), engine.index.begin() as tx:
         proof = Proof(ProofLevel.FULL_READ, engine.clock.now())
         packs.record_proofs(tx, place.id, [(pack_id, proof)])
+        packs.note_footer(tx, pack_id, footer_digest(body))
     return body
 
 
@@ -64,6 +73,9 @@ def blame(engine: Engine, place: Place, pack_id: PackId, error: ImgreplError) ->
 
 
 def set_damaged(engine: Engine, place: Place, pack_id: PackId, reason: str) -> None:
-    """From now on the pack in `place` is no dedup hit and no copy source."""
-    with engine.index.begin() as tx:
+    """From now on the pack in `place` is no dedup hit and no copy source.
+
+    Who may read the index but not write it goes on all the same: the next one finds it as well.
+    """
+    with suppress(Unavailable), engine.index.begin() as tx:
         packs.set_damaged(tx, place.id, pack_id, reason)

@@ -9,7 +9,7 @@ from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.fetching import from_first
 from imgrepl.engine.footers import read_footer
 from imgrepl.engine.moved_objects import read_current
-from imgrepl.engine.pack_reading import blame, pack_key_in
+from imgrepl.engine.pack_reading import blame, pack_in
 from imgrepl.errors import Corrupt, NotFound, Unavailable
 from imgrepl.gallery import contents, packs
 from imgrepl.gallery import places as place_rows
@@ -154,10 +154,9 @@ def _bytes_of(
 
 
 def _footer(engine: Engine, place: Place, candidate: Candidate) -> PackFooter:
-    key = pack_key_in(engine, place, candidate.pack_id)
+    row = pack_in(engine, place, candidate.pack_id)
     try:
-        store = engine.stores.of(place)
-        return read_footer(store, key, candidate.pack_id, candidate.pack_bytes)
+        return read_footer(engine.stores.of(place), row)
     except (Corrupt, NotFound) as error:
         blame(engine, place, candidate.pack_id, error)
         raise

@@ -20,7 +20,7 @@ from imgrepl.layout.header import (
     encode_region_mark,
 )
 from imgrepl.model.region import Place, PlaceRole
-from imgrepl.store.protocols import Reads, Store
+from imgrepl.store.protocols import Lists, Reads, Store
 
 TOO_NEW = "PlaceNeedsNewerVersion"
 """The code of a place that a later release marked."""
@@ -70,8 +70,7 @@ def expect_features(store: Store, place: Place) -> None:
     Asked of the place itself: a later release may have marked it since it was prepared. Raises
     `Conflict` (`PlaceNeedsNewerVersion`).
     """
-    named = [keys.parse_feature_key(info.key) for info in store.list(keys.FEATURES_PREFIX)]
-    unknown = [name or "?" for name in named if name not in KNOWN_FEATURES]
+    unknown = [keys.parse_feature_key(key) or "?" for key in unknown_features(store)]
     if unknown:
         raise Conflict(
             f"{place.name} ({store.url}) uses {', '.join(unknown)},"
@@ -80,6 +79,12 @@ def expect_features(store: Store, place: Place) -> None:
             target=place.name,
             hint="use a later release",
         )
+
+
+def unknown_features(store: Lists) -> list[str]:
+    """The keys under `features/` that this release does not understand."""
+    listed = [info.key for info in store.list(keys.FEATURES_PREFIX)]
+    return [key for key in listed if keys.parse_feature_key(key) not in KNOWN_FEATURES]
 
 
 def check_owner(

@@ -11,14 +11,24 @@ from imgrepl.engine.bringing import bring
 from imgrepl.engine.context import Engine
 from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.lease import Lease
+from imgrepl.engine.losses import Losses, LostRange
 from imgrepl.engine.pack_reading import read_whole_pack
 from imgrepl.engine.place_documents import documents_of, records_of
+from imgrepl.engine.planner import PACK_LOST
 from imgrepl.engine.replicator import RegionPart
 from imgrepl.engine.reporting import Reporter
+from imgrepl.engine.salvaging import lost_error, salvage
 from imgrepl.engine.stopping import check_stop
 from imgrepl.engine.uploads import put_pack
 from imgrepl.engine.verifier import Fault, Health, ReplicaHealth, verify_version
-from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound, Unavailable
+from imgrepl.errors import (
+    Conflict,
+    Corrupt,
+    ImgreplError,
+    NotAllowed,
+    NotFound,
+    Unavailable,
+)
 from imgrepl.gallery import moved, packs
 from imgrepl.gallery import places as place_rows
 from imgrepl.layout import keys
@@ -33,14 +43,17 @@ _FIRST = (keys.STORE_KEY, keys.OWNER_KEY)
 
 @dataclass(frozen=True, kw_only=True)
 class RepairOutcome:
-    """What a repair did. `beyond` are faults that no healthy copy was found for.
+    """What a repair did.
 
-    With the reason.
+    `beyond` are faults that could not be mended, with the reason; where no copy gives all of the
+    object, their harm is what no place has any more. `lost` is the same of all versions, not of the
+    one alone that was looked at.
     """
 
     verdicts: tuple[ReplicaHealth, ...]
     mended: tuple[Fault, ...]
     beyond: tuple[Fault, ...]
+    lost: tuple[LostRange, ...] = ()
 
 
 def repair_version(
@@ -56,6 +69,8 @@ def repair_version(
     verdicts = verify_version(engine, version, parts, deep=True)
     mended: list[Fault] = []
     beyond: list[Fault] = []
+    gone: list[Fault] = []
+    losses = Losses(engine)
     for part, place_faults in _by_part(parts, verdicts):
         reporter = Reporter(engine, "repair", part.region)
         with reporter:
@@ -63,16 +78,21 @@ def repair_version(
             for fault in place_faults:
                 check_stop(engine.stop)
                 try:
-                    _mend(engine, lease, version, fault)
+                    mend(engine, lease, version, fault)
                     mended.append(fault)
-                except (Conflict, Corrupt, NotFound, Unavailable) as error:
-                    beyond.append(fault._replace(reason=f"{fault.reason}; {_why(error)}"))
+                except (Conflict, Corrupt, NotFound, NotAllowed, Unavailable) as error:
+                    left = fault._replace(reason=f"{fault.reason}; {_why(error)}")
+                    if isinstance(error, Corrupt | NotFound):
+                        left = left._replace(harm=losses.harm(version, left))
+                        gone.append(left)
+                    beyond.append(left)
         if not any(fault.place in part.all_places for fault in beyond):
             sealer.seal_region(engine, version, part.all_places)
     return RepairOutcome(
         verdicts=tuple(_after(verdict, mended, beyond) for verdict in verdicts),
         mended=tuple(mended),
         beyond=tuple(beyond),
+        lost=losses.ranges(gone),
     )
 
 
@@ -90,12 +110,16 @@ def _by_part(
     ]
 
 
-def _mend(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> None:
+def mend(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> None:
+    """Brings the object of a fault back, from any healthy place.
+
+    Raises `Corrupt` (`PackLost`…) and `NotFound` where there is none, `Conflict` (`NotOwner`) where
+    another index owns the place, and what its store raises.
+    """
     if not fault.key:
         raise Unavailable("nothing can be mended there until it answers", target=fault.place.name)
     if fault.pack_id is None:
-        _mend_document(engine, version, fault)
-        return
+        return _mend_document(engine, version, fault)
     places.prepare(engine, fault.place)
     with engine.index.read() as tx:
         has_row = bool(packs.live_in(tx, fault.place.id, [fault.pack_id]))
@@ -106,9 +130,12 @@ def _mend(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> 
         )
     if keys.parse_moved_key(fault.key) or not has_row or (served and not elsewhere):
         affected = {fault.pack_id, *served.get(fault.pack_id, ())}
-        _bring_again(engine, lease, version, fault.place, affected)
-    else:
-        _mend_pack(engine, lease, fault.place, fault.pack_id)
+        try:
+            return _bring_again(engine, lease, version, fault.place, affected)
+        except Corrupt as error:
+            if error.code != PACK_LOST:
+                raise
+    return _mend_pack(engine, lease, fault.place, fault.pack_id)
 
 
 def _mend_document(engine: Engine, version: ImageVersion, fault: Fault) -> None:
@@ -117,6 +144,13 @@ def _mend_document(engine: Engine, version: ImageVersion, fault: Fault) -> None:
         places.prepare(engine, fault.place)
         _mend_manifest(engine, fault.place, parsed.content_id)
         return
+    if fault.key.startswith(keys.FEATURES_PREFIX):
+        raise Conflict(
+            f"{fault.key} is not ours to remove: a later release may need it",
+            code="PlaceNeedsNewerVersion",
+            target=fault.place.name,
+            hint="use a later release, or delete the object if none ever wrote it",
+        )
     of_place = documents_of(engine, version, fault.place)
     of_region = records_of(engine, version, fault.place.region)
     for document in (*of_place, *of_region):
@@ -147,19 +181,21 @@ def _mend_pack(engine: Engine, lease: Lease, place: Place, pack_id: PackId) -> N
 
 
 def _healthy_body(engine: Engine, pack_id: PackId, but: Place) -> bytes:
-    """The pack from any other place; those in the same region first."""
+    """The pack from any other place, those in the same region first; else what all copies give.
+
+    Raises `Corrupt` (`PackLost`), or `Unavailable` where a place that may have it is away.
+    """
     failure: ImgreplError | None = None
     for place in _other_holders(engine, pack_id, but):
         try:
             return read_whole_pack(engine, place, pack_id)
         except (Corrupt, NotFound, Unavailable) as error:
             failure = error
-    raise failure or Corrupt(
-        f"no other place has a healthy copy of pack {pack_id}",
-        code="PackLost",
-        target=pack_id,
-        hint="publish the version's source again as another version: its chunks mend the pack",
-    )
+    found = salvage(engine, pack_id)
+    if found.is_whole:
+        assert found.body is not None
+        return found.body
+    raise lost_error(found, failure)
 
 
 def _other_holders(engine: Engine, pack_id: PackId, but: Place) -> list[Place]:

@@ -29,7 +29,7 @@ from imgrepl.model.events import Notice
 from imgrepl.model.gallery import ImageVersion, ProvisioningState, VersionId
 from imgrepl.model.ids import PackId, PlaceId
 from imgrepl.model.plan import FramesMove, Move, PackMove, ReplicationPlan
-from imgrepl.model.region import Place, roles_of
+from imgrepl.model.region import Place, PlaceRole, roles_of
 from imgrepl.model.replica import Replica, ReplicaState
 
 _ROWS_INTERVAL_SECONDS = 1.0
@@ -55,34 +55,63 @@ def region_parts(engine: Engine, version_id: VersionId) -> list[RegionPart]:
     Makes rows for new places. A region that the index does not know (it was rebuilt, and the region
     not added yet) has no places and is left out.
     """
-    with engine.index.begin() as tx:
-        return _parts(tx, replicas.of_version(tx, version_id))
+    with engine.index.read() as tx:
+        wanted = replicas.of_version(tx, version_id)
+        known = _places_of(tx, wanted)
+    if known is None:
+        return supposed_parts(engine, wanted)
+    return _grouped(wanted, known)
 
 
 def supposed_parts(engine: Engine, wanted: Sequence[Replica]) -> list[RegionPart]:
     """The same for replicas that are not planned yet."""
     with engine.index.begin() as tx:
-        return _parts(tx, wanted)
+        known = {region.name: region for region in region_rows.list_all(tx)}
+        return _grouped(
+            wanted,
+            {
+                (r.region, role, r.number): place_rows.ensure(tx, known[r.region], role, r.number)
+                for r in wanted
+                if r.region in known
+                for role in roles_of(r.storage_account_type)
+            },
+        )
 
 
-def _parts(tx: Connection, wanted: Sequence[Replica]) -> list[RegionPart]:
-    known = {region.name: region for region in region_rows.list_all(tx)}
+_Places = dict[tuple[str, PlaceRole, int], Place]
+
+
+def _places_of(tx: Connection, wanted: Sequence[Replica]) -> _Places | None:
+    """Where these replicas stand, in regions that are known; None where a place is new."""
+    regions = {region.name for region in region_rows.list_all(tx)}
+    every = {(p.region, p.role, p.number): p for p in place_rows.list_all(tx)}
+    needed = [
+        (r.region, role, r.number)
+        for r in wanted
+        if r.region in regions
+        for role in roles_of(r.storage_account_type)
+    ]
+    return {key: every[key] for key in needed} if every.keys() >= set(needed) else None
+
+
+def _grouped(wanted: Sequence[Replica], places: _Places) -> list[RegionPart]:
+    """By region, in the order of first appearance; regions without places are left out."""
     by_region: dict[str, list[Replica]] = {}
     for replica in wanted:
         by_region.setdefault(replica.region, []).append(replica)
-    parts = []
-    for name, group in by_region.items():
-        if name not in known:
-            continue
-        placed = tuple(
-            tuple(
-                place_rows.ensure(tx, known[name], role, replica.number)
-                for role in roles_of(replica.storage_account_type)
-            )
-            for replica in group
+    here = {region for region, _, _ in places}
+    return [
+        RegionPart(
+            region=name,
+            replicas=tuple(group),
+            places=tuple(
+                tuple(places[name, role, r.number] for role in roles_of(r.storage_account_type))
+                for r in group
+            ),
         )
-        parts.append(RegionPart(region=name, replicas=tuple(group), places=placed))
-    return parts
+        for name, group in by_region.items()
+        if name in here
+    ]
 
 
 def plan_version(

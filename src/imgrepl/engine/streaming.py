@@ -4,7 +4,14 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
 from imgrepl.engine.context import Engine
-from imgrepl.engine.fetching import Fetched, chunks_of, slots_of, with_pack
+from imgrepl.engine.fetching import (
+    Fetched,
+    OnDamage,
+    chunks_of,
+    slots_of,
+    unheeded,
+    with_pack,
+)
 from imgrepl.engine.stopping import check_stop
 from imgrepl.layout.content import Buffer
 from imgrepl.model.manifest import Manifest, Run
@@ -20,6 +27,7 @@ def stream_disk(
     sources: Sequence[Place],
     consume: Callable[[Buffer], object],
     progress: Callable[[int], None],
+    on_damage: OnDamage = unheeded,
 ) -> Counter[str]:
     """Gives `consume` every byte of a disk, first to last; each chunk is proven before it is given.
 
@@ -27,7 +35,7 @@ def stream_disk(
     were used, and one run. `sources` are tried in order for each pack. Raises `Corrupt` where no
     source has a healthy copy.
     """
-    packs = _RecentPacks(engine, manifest, sources)
+    packs = _RecentPacks(engine, manifest, sources, on_damage)
     position = 0
     for run in manifest.runs:
         check_stop(engine.stop)
@@ -45,11 +53,14 @@ def stream_disk(
 class _RecentPacks:
     """The packs that were used last; runs of one disk come back to the same few."""
 
-    def __init__(self, engine: Engine, manifest: Manifest, sources: Sequence[Place]) -> None:
+    def __init__(
+        self, engine: Engine, manifest: Manifest, sources: Sequence[Place], on_damage: OnDamage
+    ) -> None:
         self._engine = engine
         self._manifest = manifest
         self._sources = sources
         self.served: Counter[str] = Counter()
+        self._on_damage = on_damage
         self._kept: OrderedDict[int, Fetched] = OrderedDict()
         self._runs_of: dict[int, list[Run]] = defaultdict(list)
         for run in manifest.runs:
@@ -72,7 +83,7 @@ class _RecentPacks:
             return fetched, found
 
         slots = slots_of(self._runs_of[run.pack])
-        fetched, found = with_pack(self._engine, use, slots, self._sources, first)
+        fetched, found = with_pack(self._engine, use, slots, self._sources, first, self._on_damage)
         self._kept[run.pack] = fetched
         self.served[fetched.region] += run.length_bytes
         if len(self._kept) > _PACKS_KEPT:

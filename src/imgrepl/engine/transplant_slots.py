@@ -10,7 +10,6 @@ from imgrepl.engine.context import Engine
 from imgrepl.engine.dedup import ChunkRef, OpenPack
 from imgrepl.engine.footers import read_footer
 from imgrepl.engine.foreign import ForeignVersion, PackNeed
-from imgrepl.engine.pack_reading import pack_key_in
 from imgrepl.engine.runs import ManifestBuilder
 from imgrepl.errors import Corrupt
 from imgrepl.gallery import packs
@@ -140,11 +139,9 @@ class SlotMap:
     def _read_footer(self, use: PackUse) -> PackFooter:
         """From this store where the pack is here, else from the one it is copied from."""
         with self._engine.index.read() as tx:
-            here = use.pack_id in packs.present_in(tx, self._home.id, [use.pack_id])
-        if here:
-            key = pack_key_in(self._engine, self._home, use.pack_id)
-            store = self._engine.stores.of(self._home)
-            return read_footer(store, key, use.pack_id, use.pack_bytes)
+            row = packs.present_in(tx, self._home.id, [use.pack_id]).get(use.pack_id)
+        if row is not None:
+            return read_footer(self._engine.stores.of(self._home), row)
         need = PackNeed(pack_id=use.pack_id, pack_bytes=use.pack_bytes, slots=())
         found = self._foreign.footer_of(need)
         assert found is not None, "a pack that no place has whole has its entries kept"

@@ -10,6 +10,7 @@ from imgrepl.errors import Conflict, Corrupt
 from imgrepl.gallery import packs
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.layout import keys
+from imgrepl.layout.pack import footer_digest
 from imgrepl.model.ids import OperationId, PackId
 from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import Place
@@ -73,6 +74,7 @@ class PackUploads:
             pack_id, body = pack.encode()
             with self._index.begin() as tx:
                 row = packs.intend(tx, self._operation_id, self._place.id, pack_id, len(body))
+                packs.note_footer(tx, pack_id, footer_digest(body))
             if row.state != packs.PRESENT:
                 put_pack(self._store, keys.pack_key(pack_id, row.generation), pack_id, body)
                 proof = Proof(ProofLevel.PUT_CHECKSUM, self._clock.now())
@@ -88,19 +90,19 @@ class PackUploads:
 def put_pack(store: Store, key: str, pack_id: PackId, body: Body) -> ObjectInfo:
     """Stores a pack under its key, or finds it there.
 
-    Raises `Corrupt` (`PackDamaged`) when something else lies under that key.
+    Raises `Corrupt` (`PackDamaged`) when something else lies under that key, or the server says so.
     """
     sha256 = bytes.fromhex(pack_id)
     try:
-        return store.put(key, body, sha256=sha256, if_absent=True)
+        info = store.put(key, body, sha256=sha256, if_absent=True)
     except Conflict:
         info = store.head(key)
-        if info.size_bytes == len(body) and info.sha256 in (None, sha256):
-            return info
-        raise Corrupt(
-            f"{store.url}/{key} holds {info.size_bytes} other bytes than the pack of"
-            f" {len(body)} bytes that it is named after",
-            code="PackDamaged",
-            target=pack_id,
-            hint="run `imgrepl image-version repair` on a version that uses it",
-        ) from None
+    if info.size_bytes == len(body) and info.sha256 in (None, sha256):
+        return info
+    raise Corrupt(
+        f"{store.url}/{key} holds {info.size_bytes} other bytes than the pack of"
+        f" {len(body)} bytes that it is named after",
+        code="PackDamaged",
+        target=pack_id,
+        hint="run `imgrepl image-version repair` on a version that uses it",
+    )

@@ -3,51 +3,37 @@
 By the store's word or by reading all of it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from imgrepl.engine import moved_checks
+from imgrepl.engine import moved_checks, places
 from imgrepl.engine.context import Engine
-from imgrepl.engine.damage import (
-    LOST,
-    NO_HARM,
-    Harm,
-    NamedDisk,
-    PackDamage,
-    examine,
-    harm_of,
-)
+from imgrepl.engine.damage import LOST, NO_HARM, DiskRange, Harm, NamedDisk, harm_of
 from imgrepl.engine.exporter import read_manifest
 from imgrepl.engine.moved_checks import MISSING, Expected, expected_in
-from imgrepl.engine.pack_reading import set_damaged
+from imgrepl.engine.pack_checks import BadPack, by_asking, by_reading, outcome_of, record
 from imgrepl.engine.place_documents import Document, documents_of, fault_of, records_of
 from imgrepl.engine.places import check_features
 from imgrepl.engine.replicator import RegionPart
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.stopping import check_stop
 from imgrepl.engine.unreadable import read_whole
-from imgrepl.errors import Conflict, Corrupt, ImgreplError, NotFound, Unavailable
-from imgrepl.gallery import contents, packs, replicas
+from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
+from imgrepl.gallery import contents, replicas, versions
 from imgrepl.gallery import places as place_rows
-from imgrepl.gallery.packs import PlacePack
 from imgrepl.layout import keys
 from imgrepl.layout.manifest import decode_manifest
 from imgrepl.layout.moved import Moved
-from imgrepl.layout.pack import verify_pack
 from imgrepl.model.gallery import ImageVersion
-from imgrepl.model.ids import PackId
+from imgrepl.model.ids import ContentId, PackId
 from imgrepl.model.manifest import Manifest
-from imgrepl.model.proof import Proof, ProofLevel
+from imgrepl.model.proof import ProofLevel
 from imgrepl.model.region import Place
 from imgrepl.model.replica import Replica, ReplicaState
-from imgrepl.store.protocols import Reads
-
-_UNPROVEN = (packs.DAMAGED, packs.INTENDED)
-"""States of a pack that is not relied on, whatever a HEAD says of it."""
 
 
 class Health(StrEnum):
@@ -196,22 +182,22 @@ def _verify_place(
     expected = expected_in(engine, place, version.content_ids)
     sizes, rows = expected.sizes, expected.rows
     store = engine.stores.of(place)
-    check = _read_pack(engine) if deep else _head_pack
+    check = by_reading(engine) if deep else by_asking
     threads = engine.options.downloads_in_flight if deep else engine.options.heads_in_flight
 
-    def look(pack_id: PackId) -> ProofLevel | _BadPack:
+    def look(pack_id: PackId) -> ProofLevel | BadPack:
         check_stop(engine.stop)
         row = rows.get(pack_id)
         if row is None:
-            return _BadPack(keys.pack_key(pack_id, 0), pack_id, MISSING, LOST)
-        outcome = _outcome(row, lambda: check(store, row))
+            return BadPack(keys.pack_key(pack_id, 0), pack_id, MISSING, LOST)
+        outcome = outcome_of(store, row, check)
         reporter.add(row.pack_bytes)
         return outcome
 
     with ThreadPoolExecutor(threads, "verify") as pool:
         outcomes = dict(zip(sizes, pool.map(look, sizes), strict=True))
-    bad = [outcome for outcome in outcomes.values() if isinstance(outcome, _BadPack)]
-    _record(engine, place, rows, outcomes)
+    bad = [outcome for outcome in outcomes.values() if isinstance(outcome, BadPack)]
+    record(engine, place, rows, outcomes)
     manifests, manifest_faults = _manifests(engine, version, place)
     objects: Mapping[PackId, Moved] = {}
     if deep:
@@ -219,7 +205,7 @@ def _verify_place(
         objects, wrong = _read_moved(engine, place, expected, proven)
     else:
         wrong = moved_checks.missing_objects(engine, place, expected)
-    disks = _named_disks(engine, version) if deep and bad else ()
+    disks = named_disks(engine, version) if deep and bad else ()
     faults = [
         Fault(
             place,
@@ -232,86 +218,8 @@ def _verify_place(
     ]
     faults += [*_moved_faults(place, expected, wrong), *manifest_faults]
     faults += _document_faults(engine, documents_of(engine, version, place))
+    faults += _feature_faults(engine, place)
     return _Finding(packs=len(sizes), bytes=sum(sizes.values()), faults=faults)
-
-
-class _BadPack(NamedTuple):
-    """A pack that is not what it should be, and what is left of it.
-
-    It is not `noted` in the index where the whole place is not there: it may come back as it was.
-    """
-
-    key: str
-    pack_id: PackId
-    reason: str
-    damage: PackDamage
-    noted: bool = True
-
-
-class _Damaged(Corrupt):
-    """A pack that was read, and found to be damaged."""
-
-    def __init__(self, error: Corrupt, damage: PackDamage) -> None:
-        super().__init__(error.message)
-        self.damage = damage
-
-
-def _outcome(row: PlacePack, check: Callable[[], ProofLevel]) -> ProofLevel | _BadPack:
-    key = keys.pack_key(row.pack_id, row.generation)
-    try:
-        return check()
-    except NotFound as error:
-        return _BadPack(key, row.pack_id, MISSING, LOST, noted=error.code != "BucketMissing")
-    except _Damaged as error:
-        return _BadPack(key, row.pack_id, error.message, error.damage)
-    except Corrupt as error:
-        return _BadPack(key, row.pack_id, error.message, LOST)
-
-
-def _head_pack(store: Reads, row: PlacePack) -> ProofLevel:
-    if row.state in _UNPROVEN:
-        raise Corrupt(row.reason or "it was begun and never confirmed")
-    info = store.head(keys.pack_key(row.pack_id, row.generation))
-    if info.size_bytes != row.pack_bytes:
-        raise Corrupt(f"it has {info.size_bytes} bytes instead of {row.pack_bytes}")
-    if info.sha256 is None:
-        return ProofLevel.SIZE
-    if info.sha256 != bytes.fromhex(row.pack_id):
-        raise Corrupt("the store states another SHA-256 for it")
-    return ProofLevel.SIZE
-
-
-def _read_pack(engine: Engine) -> Callable[[Reads, PlacePack], ProofLevel]:
-    def check(store: Reads, row: PlacePack) -> ProofLevel:
-        body = read_whole(store, keys.pack_key(row.pack_id, row.generation))
-        try:
-            verify_pack(body, row.pack_id, engine.domain.chunk_key)
-        except Corrupt as error:
-            damage = examine(body, row.pack_id, engine.domain.chunk_key)
-            raise _Damaged(error, damage) from error
-        return ProofLevel.FULL_READ
-
-    return check
-
-
-def _record(
-    engine: Engine,
-    place: Place,
-    rows: Mapping[PackId, PlacePack],
-    outcomes: Mapping[PackId, ProofLevel | _BadPack],
-) -> None:
-    """Notes proofs and faults; a pack that was called damaged and was read whole is so no more."""
-    now = engine.clock.now()
-    proofs = [(p, Proof(o, now)) for p, o in outcomes.items() if not isinstance(o, _BadPack)]
-    with engine.index.begin() as tx:
-        for pack_id, proof in proofs:
-            if rows[pack_id].state in _UNPROVEN:
-                with suppress(Conflict):  # it was given up meanwhile
-                    packs.confirm(tx, place.id, pack_id, proof)
-        packs.record_proofs(tx, place.id, proofs)
-    for pack_id, outcome in outcomes.items():
-        if isinstance(outcome, _BadPack) and outcome.noted:
-            set_damaged(engine, place, pack_id, outcome.reason)
 
 
 def _manifests(
@@ -319,32 +227,55 @@ def _manifests(
 ) -> tuple[list[Manifest], list[Fault]]:
     """The manifests there, and what is wrong with the others."""
     with engine.index.read() as tx:
-        rows = [contents.get(tx, content_id) for content_id in version.content_ids]
+        rows = {content_id: contents.get(tx, content_id) for content_id in version.content_ids}
     store = engine.stores.of(place)
     manifests: list[Manifest] = []
     faults: list[Fault] = []
-    for row in rows:
+    for content_id, row in rows.items():
         assert row is not None, "a committed version's contents are known"
         key = keys.manifest_key(row.content_id, row.generation)
         try:
-            manifests.append(decode_manifest(read_whole(store, key), row.content_id))
+            manifests.append(decode_manifest(read_whole(store, key), content_id))
         except (Corrupt, NotFound) as error:
             reason = MISSING if isinstance(error, NotFound) else error.message
-            faults.append(Fault(place, key, None, reason))
+            harm = Harm(ranges=whole_disks(version, content_id))
+            faults.append(Fault(place, key, None, reason, harm))
     return manifests, faults
 
 
-def _named_disks(engine: Engine, version: ImageVersion) -> list[NamedDisk]:
+def whole_disks(version: ImageVersion, content_id: ContentId) -> tuple[DiskRange, ...]:
+    """All bytes of the version's disks with this content: without its manifest none can be read."""
+    return tuple(
+        DiskRange(disk.lun, 0, disk.provisioned_bytes or 0)
+        for disk in version.disks
+        if disk.content_id == content_id
+    )
+
+
+def named_disks(engine: Engine, version: ImageVersion) -> list[NamedDisk]:
     """The disks of the version, as far as any place gives their manifests."""
     found = []
     for disk in version.disks:
         assert disk.content_id is not None, "a committed disk has its content"
         with engine.index.read() as tx:
             sealed = contents.sealed_places(tx, disk.content_id)
-            sources = [place_rows.get(tx, place_id) for place_id in sealed]
+            holding = dict.fromkeys([*sealed, *versions.homes_of(tx, disk.content_id)])
+            sources = [place_rows.get(tx, place_id) for place_id in holding]
         with suppress(Corrupt, NotFound, Unavailable):
             found.append(NamedDisk(disk.lun, read_manifest(engine, disk.content_id, sources)))
     return found
+
+
+def document_faults(engine: Engine, version: ImageVersion, part: RegionPart) -> list[Fault]:
+    """What is wrong with the small objects of a version in a region: all but its packs."""
+    faults = _document_faults(engine, records_of(engine, version, part.region))
+    for place in part.all_places:
+        faults += _manifests(engine, version, place)[1]
+        faults += _document_faults(engine, documents_of(engine, version, place))
+        expected = expected_in(engine, place, version.content_ids)
+        _, wrong = moved_checks.read_objects(engine, place, expected)
+        faults += [*_moved_faults(place, expected, wrong), *_feature_faults(engine, place)]
+    return faults
 
 
 def _document_faults(engine: Engine, documents: Iterable[Document]) -> list[Fault]:
@@ -354,6 +285,12 @@ def _document_faults(engine: Engine, documents: Iterable[Document]) -> list[Faul
         if reason is not None:
             faults.append(Fault(document.place, document.key, None, reason))
     return faults
+
+
+def _feature_faults(engine: Engine, place: Place) -> list[Fault]:
+    """Features that this release does not know, or that no release ever wrote there."""
+    unknown = places.unknown_features(engine.stores.of(place))
+    return [Fault(place, key, None, "this release does not know it") for key in unknown]
 
 
 def _read_moved(

@@ -45,10 +45,16 @@ EDGES: Mapping[PackState, frozenset[PackState]] = {
 }
 """Where a row may go next. Only a condemned pack is rescued; what is being deleted never is."""
 
+COLUMNS = (place_packs, packs.c.pack_bytes, packs.c.footer_digest)
+"""What `pack_of` reads."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlacePack:
-    """One object. `changed_at` is when its state last moved, by the database's clock."""
+    """One object. `changed_at` is when its state last moved, by the database's clock.
+
+    `footer_digest` is that of the pack's footer, where this index knows it.
+    """
 
     place_id: PlaceId
     pack_id: PackId
@@ -58,6 +64,7 @@ class PlacePack:
     proof: Proof | None
     changed_at: datetime
     reason: str | None = None
+    footer_digest: bytes | None = None
 
 
 def intend(
@@ -113,6 +120,12 @@ def confirm(tx: Connection, place_id: PlaceId, pack_id: PackId, proof: Proof) ->
             code="IntentLost",
             target=pack_id,
         )
+
+
+def note_footer(tx: Connection, pack_id: PackId, digest: bytes) -> None:
+    """The pack, which was proven by its name, has this footer: any other is another pack's."""
+    unknown = sa.and_(packs.c.pack_id == pack_id, packs.c.footer_digest.is_(None))
+    tx.execute(sa.update(packs).where(unknown).values(footer_digest=digest.hex()))
 
 
 def drop_intent(tx: Connection, place_id: PlaceId, pack_id: PackId) -> None:
@@ -181,6 +194,11 @@ def holders(tx: Connection, pack_ids: Iterable[PackId]) -> dict[PackId, list[Pla
         for row in matching(tx, present):
             found[row.pack_id].append(row)
     return found
+
+
+def copies(tx: Connection, pack_id: PackId) -> list[PlacePack]:
+    """Every object of this pack, in all places, that lives: damaged and intended ones included."""
+    return matching(tx, place_packs.c.pack_id == pack_id, place_packs.c.state.in_(LIVE_PACK_STATES))
 
 
 def all_in(tx: Connection, place_id: PlaceId) -> list[PlacePack]:
@@ -321,15 +339,13 @@ def _of_pack(tx: Connection, place_id: PlaceId, pack_id: PackId) -> list[PlacePa
 
 def matching(tx: Connection, *conditions: ColumnElement[bool]) -> list[PlacePack]:
     """Rows that meet all conditions, by place, pack and generation."""
-    rows = sa.select(place_packs, packs.c.pack_bytes).join(
-        packs, packs.c.pack_id == place_packs.c.pack_id
-    )
+    rows = sa.select(*COLUMNS).join(packs, packs.c.pack_id == place_packs.c.pack_id)
     order = (place_packs.c.place_id, place_packs.c.pack_id, place_packs.c.generation)
     return [pack_of(row) for row in tx.execute(rows.where(*conditions).order_by(*order))]
 
 
 def pack_of(row: Row[Any]) -> PlacePack:
-    """A row of `place_packs` that carries its pack's length."""
+    """A row of `place_packs` that carries its pack's columns."""
     level = row.proof_level
     return PlacePack(
         place_id=PlaceId(row.place_id),
@@ -340,4 +356,5 @@ def pack_of(row: Row[Any]) -> PlacePack:
         proof=None if level is None else Proof(ProofLevel(level), row.proof_at),
         changed_at=row.changed_at,
         reason=row.reason,
+        footer_digest=None if row.footer_digest is None else bytes.fromhex(row.footer_digest),
     )

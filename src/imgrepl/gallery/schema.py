@@ -269,6 +269,7 @@ packs = Table(
     metadata,
     Column("pack_id", Text, primary_key=True),
     Column("pack_bytes", BigInteger, nullable=False),
+    Column("footer_digest", Text),
 )
 
 place_packs = Table(
@@ -285,6 +286,7 @@ place_packs = Table(
     Column("reason", Text),
     Column("changed_at", UtcDateTime, nullable=False),
     Index("ix_place_packs_place_state", "place_id", "state", "pack_id"),
+    Index("ix_place_packs_state_proof", "state", "proof_level", "proof_at"),
     Index(
         "uq_place_packs_live",
         "place_id",

@@ -12,7 +12,15 @@ from sqlalchemy import ColumnElement, Connection
 
 from imgrepl.gallery import moved
 from imgrepl.gallery.bulk import in_lists
-from imgrepl.gallery.packs import CONDEMNED, DAMAGED, INTENDED, PRESENT, PlacePack, pack_of
+from imgrepl.gallery.packs import (
+    COLUMNS,
+    CONDEMNED,
+    DAMAGED,
+    INTENDED,
+    PRESENT,
+    PlacePack,
+    pack_of,
+)
 from imgrepl.gallery.schema import (
     PackState,
     content_packs,
@@ -66,7 +74,7 @@ def packs_in(
     not ended pins them.
     """
     rows = (
-        sa.select(place_packs, packs.c.pack_bytes)
+        sa.select(*COLUMNS)
         .join(packs, packs.c.pack_id == place_packs.c.pack_id)
         .where(
             place_packs.c.place_id == place_id,
@@ -156,7 +164,7 @@ def abandoned_intents(
         operations.c.operation_id == place_packs.c.operation_id, operations.c.ended_at.is_not(None)
     )
     rows = (
-        sa.select(place_packs, packs.c.pack_bytes)
+        sa.select(*COLUMNS)
         .join(packs, packs.c.pack_id == place_packs.c.pack_id)
         .where(
             place_packs.c.place_id == place_id,

@@ -11,7 +11,7 @@ from imgrepl.errors import Conflict
 from imgrepl.gallery import identity
 from imgrepl.model.domain import DedupDomain
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every revision this program knows, oldest first; a test compares them with `migrations/`."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

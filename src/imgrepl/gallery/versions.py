@@ -103,6 +103,13 @@ def list_all(tx: Connection, *, include_staged: bool = False) -> list[ImageVersi
     return _listed(tx, sa.true(), include_staged=include_staged)
 
 
+def by_number(tx: Connection, numbers: Collection[int]) -> dict[int, ImageVersion]:
+    """The versions of these rows."""
+    rows = tx.execute(_chosen().where(versions.c.id.in_(numbers))).all()
+    loaded = version_rows.load(tx, rows)
+    return {row.id: version for row, version in zip(rows, loaded, strict=True)}
+
+
 def expired(tx: Connection, now: datetime) -> list[ImageVersion]:
     """The versions in bins whose time there is over, the longest overdue first."""
     due = _chosen().where(versions.c.hard_deletion_at <= now)

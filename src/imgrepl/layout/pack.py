@@ -73,7 +73,8 @@ class FrameEntry(NamedTuple):
 class PackFooter:
     """What lies where in a pack, as columns that are indexed by slot.
 
-    `chunk_ids` are 32 bytes each, back to back; `offsets` count from the pack's first byte.
+    `chunk_ids` are 32 bytes each, back to back; `offsets` count from the pack's first byte;
+    `digest` is the footer's own, by which it is told from any other pack's.
     """
 
     domain_id: DomainId
@@ -84,6 +85,7 @@ class PackFooter:
     stored_bytes: _Column
     plain_bytes: _Column
     codecs: npt.NDArray[np.uint8]
+    digest: bytes
 
     @property
     def slots(self) -> int:
@@ -151,6 +153,11 @@ def footer_length(tail: Buffer) -> int:
     return _read_trailer(tail, None)[1]
 
 
+def footer_digest(tail: Buffer) -> bytes:
+    """The digest that the footer at the end of `tail` states. Raises `Corrupt` (`PackCorrupt`)."""
+    return bytes(_read_trailer(tail, None)[2])
+
+
 def decode_footer(tail: Buffer, pack_bytes: int, *, pack_id: PackId | None = None) -> PackFooter:
     """The footer of a pack of `pack_bytes`, from its last bytes: `footer_length` or more of them.
 
@@ -180,6 +187,7 @@ def decode_footer(tail: Buffer, pack_bytes: int, *, pack_id: PackId | None = Non
         stored_bytes=stored,
         plain_bytes=columns["plain"].astype(np.int64),
         codecs=columns["codec"].copy(),
+        digest=bytes(digest),
     )
 
 

@@ -1,11 +1,13 @@
-"""A store that fails as the world does: by a script, by dice, or at a point where all ends.
+"""A store that fails as the world does, or lies: by a script, by dice, or until all ends.
 
 Faults of a request pass; damage at rest (`damaged`) stays until somebody mends it.
 """
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NoReturn, TypeVar, cast
 
@@ -36,6 +38,14 @@ class FaultKind(StrEnum):
     """A read gives half of what it should, and says nothing."""
     ABSENT = "absent"
     """A read or HEAD says that there is no such object."""
+    OLD_VERSION = "old version"
+    """A read or HEAD gives what the key held before it was last written: nothing, for most."""
+    ERROR_INSIDE = "error inside"
+    """A read succeeds, and gives a server's error text for the object."""
+    EMPTY_LISTING = "empty listing"
+    """A listing ends at once, as if there were nothing."""
+    WRONG_CHECKSUM = "wrong checksum"
+    """A HEAD, or the answer to a write, states the SHA-256 of other bytes."""
     CRASH_BEFORE = "crash before"
     """The process dies before the request leaves it."""
     CRASH_AFTER = "crash after"
@@ -56,6 +66,10 @@ _BEFALLS = {
     FaultKind.WRONG_OBJECT: _READS,
     FaultKind.TRUNCATED: _READS,
     FaultKind.ABSENT: _LOOKS,
+    FaultKind.OLD_VERSION: _LOOKS,
+    FaultKind.ERROR_INSIDE: _READS,
+    FaultKind.EMPTY_LISTING: {"list"},
+    FaultKind.WRONG_CHECKSUM: {"head", *_WRITES},
 }
 
 
@@ -120,6 +134,7 @@ class FaultyStore(StoreWrapper):
         self._lock = threading.Lock()
         self._is_dead = False
         self._frozen: list[ObjectInfo] | None = None
+        self._before: dict[str, bytes] = {}
 
     def revive(self) -> None:
         """Starts the process anew: what the server holds stays, the crash is over."""
@@ -156,6 +171,9 @@ class FaultyStore(StoreWrapper):
         if_match: str | None = None,
     ) -> ObjectInfo:
         def act() -> ObjectInfo:
+            with suppress(NotFound):
+                if key in _REWRITTEN:
+                    self._before[key] = self.inner.get(key)
             return self.inner.put(key, body, sha256=sha256, if_absent=if_absent, if_match=if_match)
 
         return self._serve("put", key, act)
@@ -174,6 +192,8 @@ class FaultyStore(StoreWrapper):
 
     def _serve(self, verb: str, key: str, act: Callable[[], _Answer]) -> _Answer:
         kind = self._next_fault(verb, key)
+        if kind is FaultKind.OLD_VERSION and (verb == "head" or key not in self._before):
+            raise NotFound(f"{verb} {key}: not there yet", code="ObjectNotFound")
         if kind in _INSTEAD:
             raise _INSTEAD[kind](f"{verb} {key}")
         if kind is FaultKind.CRASH_BEFORE:
@@ -185,6 +205,10 @@ class FaultyStore(StoreWrapper):
             raise Unavailable(f"{verb} {key}: the reply was lost", code="ConnectionLost")
         if kind is not None and isinstance(answer, bytes):
             return cast("_Answer", self._spoilt(kind, key, answer))
+        if kind is FaultKind.WRONG_CHECKSUM and isinstance(answer, ObjectInfo):
+            return cast("_Answer", replace(answer, sha256=hashlib.sha256(b"another").digest()))
+        if kind is FaultKind.EMPTY_LISTING:
+            return cast("_Answer", iter(()))
         return answer
 
     def _next_fault(self, verb: str, key: str) -> FaultKind | None:
@@ -204,6 +228,10 @@ class FaultyStore(StoreWrapper):
     def _spoilt(self, kind: FaultKind, key: str, content: bytes) -> bytes:
         if kind is FaultKind.BIT_FLIP:
             return flipped(content, len(content) * 4)
+        if kind is FaultKind.OLD_VERSION:
+            return self._before[key]
+        if kind is FaultKind.ERROR_INSIDE:
+            return _ERROR_TEXT
         if kind is FaultKind.TRUNCATED:
             return content[: len(content) // 2]
         assert kind is FaultKind.WRONG_OBJECT, kind
@@ -233,6 +261,11 @@ def damaged(store: object, key: str, spoil: Callable[[bytes], bytes]) -> None:
     assert isinstance(origin, Store), origin
     origin.put(key, spoil(origin.get(key)))
 
+
+_ERROR_TEXT = b"""<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"""
+_REWRITTEN = ("owner.json",)
+"""Keys that change: only of these is there an older version. Any other was simply not there."""
 
 _INSTEAD: Mapping[FaultKind | None, Callable[[str], Exception]] = {
     FaultKind.LOST_REQUEST: lambda what: Unavailable(
