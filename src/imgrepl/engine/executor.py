@@ -39,6 +39,7 @@ class PackMover:
         self._engine = engine
         self._places = places
         self._lock = threading.Lock()
+        self._proven: set[tuple[PlaceId, PackId]] = set()
         self.done_bytes: Counter[PlaceId] = Counter()
         wanted: dict[str, list[tuple[PlaceId, PackId, int]]] = defaultdict(list)
         for move in moves:
@@ -57,7 +58,14 @@ class PackMover:
         """The pack, proven by its SHA-256; a holder that gives something else is marked damaged."""
         place_id = source if source is not None else move.read_from
         assert place_id is not None, "only moves that need it are read"
-        return read_whole_pack(self._engine, self._places[place_id], move.pack_id)
+        return self.read_at(self._places[place_id], move)
+
+    def read_at(self, place: Place, move: PackMove) -> bytes:
+        """The same out of any place: its server may copy it from there afterwards."""
+        body = read_whole_pack(self._engine, place, move.pack_id)
+        with self._lock:
+            self._proven.add((place.id, move.pack_id))
+        return body
 
     def deliver(self, region: str, move: PackMove, body: bytes | None) -> None:
         """Does the region's part of `move`."""
@@ -90,12 +98,19 @@ class PackMover:
         if row.state == packs.PRESENT:
             self._note_done(target, move)
             return
-        level = self._server_copy(move, source, target, row)
+        level = None
+        if self._may_copy(move, source):
+            level = self._server_copy(move, source, target, row)
         if level is None:
             self._put(region, move, target, self._body(move, body, source))
             return
         self._books[region].confirm(target, move.pack_id, level)
         self._note_done(target, move)
+
+    def _may_copy(self, move: PackMove, source: PlaceId) -> bool:
+        """Whether the source was put or read by us: the pack may have been read elsewhere."""
+        with self._lock:
+            return source != move.read_from or (source, move.pack_id) in self._proven
 
     def _server_copy(
         self, move: PackMove, source: PlaceId, target: PlaceId, row: PlacePack

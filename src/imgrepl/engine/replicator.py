@@ -17,7 +17,6 @@ from imgrepl.engine.executor import PackMover
 from imgrepl.engine.fanout import Fanout, reason
 from imgrepl.engine.frame_mover import FrameMover
 from imgrepl.engine.lease import Lease
-from imgrepl.engine.pack_reading import read_whole_pack
 from imgrepl.engine.planner import plan_replication
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.surveying import survey
@@ -265,7 +264,7 @@ class _RegionWork:
             if error is not None and place.id == move.read_from:
                 continue
             try:
-                return read_whole_pack(self._engine, place, move.pack_id)
+                return self._mover.read_at(place, move)
             except (Corrupt, NotFound, Unavailable) as failure:
                 error = error or failure
         raise error or NotFound(

@@ -220,7 +220,7 @@ def the_home_record_says_what_the_index_says(look: Look) -> Iterator[str]:
     for version in look.standing:
         if any(look.is_injured(place, keys.RECORDS_PREFIX) for place in look.at_home(version)):
             continue
-        record = _newest_record(look, version)
+        record = _newest_record(look, version) or _newest_record(look, version, foreign=True)
         if record is None:
             yield f"{version.id} is committed and has no record in {version.location}"
             continue
@@ -242,14 +242,16 @@ def no_record_speaks_of_what_was_never_committed(look: Look) -> Iterator[str]:
                 yield f"{place.name} has a living record of {names}, which the index does not know"
 
 
-def _newest_records(look: Look, place: Place) -> dict[tuple[object, ...], Record]:
+def _newest_records(
+    look: Look, place: Place, *, foreign: bool = False
+) -> dict[tuple[object, ...], Record]:
     newest: dict[tuple[object, ...], Record] = {}
     doubtful: set[tuple[object, ...]] = set()
     objects = look.in_place(place)
     for name in beginning(objects, keys.RECORDS_PREFIX):
         key = keys.parse_record_key(name)
         assert key is not None, f"{name} is no key of a record"
-        if (place.endpoint.url, name) in look.foreign:
+        if not foreign and (place.endpoint.url, name) in look.foreign:
             continue
         if (place.endpoint.url, name) in look.injured:
             doubtful.add((key.path, key.incarnation))
@@ -260,11 +262,11 @@ def _newest_records(look: Look, place: Place) -> dict[tuple[object, ...], Record
     return {key: record for key, record in newest.items() if key not in doubtful}
 
 
-def _newest_record(look: Look, version: ImageVersion) -> Record | None:
+def _newest_record(look: Look, version: ImageVersion, *, foreign: bool = False) -> Record | None:
     found = [
         record
         for place in look.at_home(version)
-        for record in _newest_records(look, place).values()
+        for record in _newest_records(look, place, foreign=foreign).values()
         if record.incarnation == version.incarnation and record.kind is RecordKind.VERSION
     ]
     return max(found, key=lambda record: record.revision, default=None)
