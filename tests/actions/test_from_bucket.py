@@ -16,7 +16,7 @@ from imgrepl.engine import region_names
 from imgrepl.errors import Conflict, Invalid, NotFound
 from imgrepl.gallery import places
 from imgrepl.layout import keys
-from imgrepl.model.gallery import VersionName
+from imgrepl.model.gallery import ProvisioningState, VersionName
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import Endpoint, Place, PlaceRole
 from imgrepl.model.replica import ReplicaState
@@ -73,6 +73,7 @@ def test_any_region_serves_all_reads(lived: World, region: str) -> None:
         assert str(latest.version.id.version) == "1.0.1"
         states = {one.region: one.state for one in latest.replicas}
         assert states[region] is ReplicaState.COMPLETED
+        assert latest.version.provisioning_state is ProvisioningState.SUCCEEDED
         assert dict(listed[1].version.tags) == {"build": "1"}
         assert read(ctx, world, "latest") == patched(world)
         assert read(ctx, world, "1.0.0") == world.disk().read_bytes()

@@ -44,6 +44,14 @@ def test_a_bucket_with_a_prefix(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_an_endpoint_that_is_none_is_refused_with_what_one_looks_like() -> None:
+    with pytest.raises(Invalid) as refused:
+        _open(_s3(endpoint_url="null"))
+    assert refused.value.code == "InvalidPlaceUrl"
+    assert "'null'" in refused.value.message
+    assert "http://HOST" in str(refused.value.hint)
+
+
 def test_a_directory_whose_path_needs_quoting(tmp_path: Path) -> None:
     root = tmp_path / "golden images"
     store = _open(Endpoint(url=root.as_uri()))

@@ -121,7 +121,9 @@ def _rebuild(
             with one.attempt():
                 rebuild_doubts.settle(engine, one.places)
     named = [one.region.name for one in work]
-    completed = sum(_complete(engine, version, named) for version in written.versions)
+    completed = sum(
+        _complete(engine, version, named, elsewhere_counts=owning) for version in written.versions
+    )
     identity = engine.index.identity
     return RebuildReport(
         store_id=identity.store_id,
@@ -274,8 +276,14 @@ def _read_places(engine: Engine, one: _RegionWork) -> None:
                 one.rebuilt.append(rebuild_places.read_place(engine, place))
 
 
-def _complete(engine: Engine, version: ImageVersion, named: Sequence[str]) -> int:
-    """Replicas of which every place holds all are complete again; tells how many are."""
+def _complete(
+    engine: Engine, version: ImageVersion, named: Sequence[str], *, elsewhere_counts: bool
+) -> int:
+    """Replicas of which every place holds all are complete again; tells how many are.
+
+    A version of which some replica is not failed; those of regions that were not read count where
+    `elsewhere_counts`.
+    """
     with engine.index.begin() as tx:
         present = replicas.of_version(tx, version.id)
         for replica in present:
@@ -296,7 +304,8 @@ def _complete(engine: Engine, version: ImageVersion, named: Sequence[str]) -> in
         current = versions.get(tx, version.id).provisioning_state
         deleting = current is ProvisioningState.DELETING
         if versions.operation_of(tx, version.id) is None and not deleting:
-            whole = len(done) == len(present)
+            counted = [r for r in present if elsewhere_counts or r.region in named]
+            whole = len(done) == len(counted)
             state = ProvisioningState.SUCCEEDED if whole else ProvisioningState.FAILED
             versions.set_state(tx, version.id, state)
     return sum(replica.region in named for replica in done)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from imgrepl.errors import NotAllowed
+from imgrepl.errors import Invalid, NotAllowed
 from imgrepl.model.region import Endpoint
 from imgrepl.store.options import StoreOptions
 
@@ -150,6 +150,13 @@ def _make_client(
         )
     except BotoCoreError as error:
         raise _missing(f"no client for {endpoint.url}: {error}") from error
+    except ValueError as error:
+        raise Invalid(
+            f"{endpoint.endpoint_url!r} is no endpoint: {error}",
+            code="InvalidPlaceUrl",
+            target=endpoint.url,
+            hint="an endpoint is http://HOST[:PORT] or https://HOST[:PORT]",
+        ) from error
     client.meta.events.register("before-call.s3.DeleteObjects", _add_content_md5)
     client.meta.events.register("before-call.s3", _stay_here)
     return cast("S3Client", client)
