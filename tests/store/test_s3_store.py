@@ -1,5 +1,6 @@
 """The S3 store keeps the contract on moto and on three real servers."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -126,7 +127,11 @@ def _other_client(store: S3Store) -> "S3Client":
 class TestMoto(MissesBuckets):
     """It answers some of many simultaneous puts with 500, so it is asked by one at a time."""
 
-    checks_digests = False
+    def test_put_refuses_a_body_that_is_not_what_its_digest_says(self, store: Store) -> None:
+        """It does not: it is no server to keep anything on, and states what it was told."""
+        told = hashlib.sha256(b"other").digest()
+        store.put("k", b"content", sha256=told)
+        assert self.peek(store, "k") == b"content"
 
     @pytest.fixture
     def server(self, moto_server: S3Server) -> S3Server:
