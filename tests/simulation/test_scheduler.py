@@ -144,4 +144,11 @@ def test_threads_from_outside_get_real_locks() -> None:
 
 def test_dice_of_a_seed_fall_the_same_way_on_every_machine() -> None:
     roll = dice(7, 1)
-    assert [round(roll(), 6) for _ in range(3)] == [0.870847, 0.388605, 0.908816]
+    assert [round(roll(), 6) for _ in range(3)] == [0.307409, 0.073467, 0.219936]
+
+
+def test_the_dice_of_two_seeds_have_no_number_in_common() -> None:
+    """Those of the next seed were once the same numbers, one roll later."""
+    rolls = [dice(seed, stream) for seed in range(1, 9) for stream in range(1, 4)]
+    fallen = [{roll() for _ in range(200)} for roll in rolls]
+    assert len(set().union(*fallen)) == 200 * len(rolls)
