@@ -220,7 +220,14 @@ class MortalGallery:
         targets = MANY if small else FEW
         words = ("image-version", "update", *DEFINITION, "-e", name, "--target-regions", *targets)
         kind = "replicate" if targets is MANY else "withdraw"
-        return Work(kind=kind, words=words, done=lambda: None)
+
+        def done() -> None:
+            with self._reading() as tx:
+                (version,) = [v for v in versions.list_all(tx) if str(v.id.version) == name]
+                states = [one.state for one in replicas.of_version(tx, version.id)]
+            assert states == [ReplicaState.COMPLETED] * (4 if targets is MANY else 2), states
+
+        return Work(kind=kind, words=words, done=done)
 
     def update(self) -> Work:
         """Fields that records carry to every region."""

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from engine.pieced import publish
 from engine.world import World
 from imgrepl.actions import collecting, doctor, scrubbing, versions
+from imgrepl.actions.version_requests import TargetRequest
 from imgrepl.azure import shapes
 from imgrepl.engine import scrubber
 from imgrepl.engine.scrubber import ScrubReport
@@ -317,3 +318,16 @@ def test_a_pack_that_a_complete_replica_lacks_altogether_is_brought_back(aged: W
     assert [(one.fault.pack_id, one.outcome) for one in found] == [(key[9:73], "mended")]
     assert scrub(aged).found == ()
     assert len(aged.keys("packs/")) == 6
+
+
+def test_a_replica_that_is_not_complete_is_left_to_who_fills_it(aged: World) -> None:
+    """Its manifest and seal come after its packs: a scrub writes nothing of it."""
+    aged.store("eastus", 1).faults.append(Fault(FaultKind.FULL, key_part="packs/", times=None))
+    targets = [TargetRequest("eastus", 2), TargetRequest("westeurope", 1)]
+    aged.update("1.0.0", target_regions=targets)
+    damaged(aged.store(), aged.keys("seals/")[0], flip)
+    before = aged.keys(region="eastus", number=1)
+    report = scrub(aged)
+    assert report.error is None
+    assert {one.healed.outcome for one in report.found} == {"mended"}
+    assert aged.keys(region="eastus", number=1) == before

@@ -258,7 +258,7 @@ class _Scrub:
         for part in parts:
             faults = [
                 *self._lacking(version, part),
-                *document_faults(self._engine, version, part),
+                *document_faults(self._engine, version, region, _complete_places(part)),
             ]
             healed = healing.heal(self._engine, self._lease, version, faults)
             self._found += [Found(one, (version.id,)) for one in healed]
@@ -267,19 +267,13 @@ class _Scrub:
                 self._unhealthy.add((version.id, region))
                 continue
             if faults:
-                sealer.seal_region(self._engine, version, part.all_places)
+                sealer.seal_region(self._engine, version, _complete_places(part))
             self._looked_at(version, region)
 
     def _lacking(self, version: ImageVersion, part: RegionPart) -> list[Fault]:
         """Packs of which a complete replica has not even a damaged object left."""
-        complete = [
-            place
-            for replica, group in zip(part.replicas, part.places, strict=True)
-            for place in group
-            if replica.state is ReplicaState.COMPLETED
-        ]
         faults = []
-        for place in complete:
+        for place in _complete_places(part):
             with self._engine.index.read() as tx:
                 lacking = moved.lacking(tx, place.id, version.content_ids)
                 known = packs.live_in(tx, place.id, lacking)
@@ -322,6 +316,16 @@ class _Scrub:
 
     def _received(self) -> int:
         return sum(part.received_bytes for part in self._engine.stores.moved())
+
+
+def _complete_places(part: RegionPart) -> list[Place]:
+    """The places of those replicas that are complete."""
+    return [
+        place
+        for replica, group in zip(part.replicas, part.places, strict=True)
+        for place in group
+        if replica.state is ReplicaState.COMPLETED
+    ]
 
 
 def _place_id(row: PlacePack) -> PlaceId:

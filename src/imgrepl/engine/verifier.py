@@ -266,10 +266,12 @@ def named_disks(engine: Engine, version: ImageVersion) -> list[NamedDisk]:
     return found
 
 
-def document_faults(engine: Engine, version: ImageVersion, part: RegionPart) -> list[Fault]:
-    """What is wrong with the small objects of a version in a region: all but its packs."""
-    faults = _document_faults(engine, records_of(engine, version, part.region))
-    for place in part.all_places:
+def document_faults(
+    engine: Engine, version: ImageVersion, region: str, within: Sequence[Place]
+) -> list[Fault]:
+    """What is wrong with a version's small objects in places of a region: all but its packs."""
+    faults = _document_faults(engine, records_of(engine, version, region))
+    for place in within:
         faults += _manifests(engine, version, place)[1]
         faults += _document_faults(engine, documents_of(engine, version, place))
         expected = expected_in(engine, place, version.content_ids)
