@@ -191,7 +191,7 @@ class Client:
         request = CopyVersion(
             source=definition,
             name=name,
-            id=self._id(target),
+            id=_version_id(target),
             peer=None if from_index is None else PeerIndex(url=from_index),
             **{"create_parents": True, **changes},
         )

@@ -257,7 +257,9 @@ def test_a_copy_from_a_bucket_needs_no_index(world: World, target: World) -> Non
     assert {info.key for info in world.store("westeurope").inner.list("")} == before
 
 
-@pytest.mark.parametrize("after", [0, 3, 7])
+@pytest.mark.parametrize(
+    "after", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 5, 7, 9))]
+)
 def test_a_copy_goes_on_after_a_crash_and_sends_nothing_twice(
     world: World, target: World, after: int
 ) -> None:

@@ -134,12 +134,13 @@ def test_an_empty_bucket_is_no_gallery(world: World) -> None:
 
 
 def test_a_bucket_that_needs_a_later_reader_is_left_alone(world: World) -> None:
-    world.publish()
-    world.store("westeurope").inner.put("features/from-the-future", b"")
-    endpoint = Endpoint(url="s3://westeurope", endpoint_url="http://westeurope.example")
-    bucket = PeerBucket(standard=(endpoint,), region="westeurope")
-    with PeerWorlds(world, ()).reading(bucket) as ctx, pytest.raises((Conflict, NotFound)):
-        read(ctx, world, "1.0.0")
+    world.publish(regions=["eastus"])
+    world.store("eastus").inner.put("features/from-the-future", b"")
+    endpoint = Endpoint(url="s3://eastus", endpoint_url="http://eastus.example")
+    bucket = PeerBucket(standard=(endpoint,), region="eastus")
+    with pytest.raises(Conflict) as refused, PeerWorlds(world, ()).reading(bucket):
+        pass
+    assert refused.value.code == "PlaceNeedsNewerVersion"
 
 
 def test_a_region_that_is_added_under_another_name_is_warned_of(

@@ -177,7 +177,9 @@ def test_a_new_home_that_is_away_gets_nothing_and_nothing_moves(lived: World) ->
     assert homes(lived) == {HOME}
 
 
-@pytest.mark.parametrize("skip", [1, 4])
+@pytest.mark.parametrize(
+    "skip", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 2, 3, 4))]
+)
 def test_a_crash_at_any_record_leaves_one_home_with_everything(
     lived: World, tmp_path: Path, skip: int
 ) -> None:

@@ -173,7 +173,9 @@ def test_an_export_into_a_region_is_refused_and_changes_nothing(source: World) -
     assert {info.key: info.etag for info in source.store("westeurope").inner.list("")} == before
 
 
-@pytest.mark.parametrize("skip", [2, 9])
+@pytest.mark.parametrize(
+    "skip", [9, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 2, 5, 13, 17))]
+)
 def test_an_export_goes_on_after_a_crash(source: World, other: World, skip: int) -> None:
     store = source.buckets.at(OUT.below("r0"))
     store.faults.append(Fault(FaultKind.CRASH_AFTER, verb="put", skip=skip))
