@@ -19,7 +19,7 @@ export PYTHON
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test bench kills rot machines simulate fuzz lint format minio versitygw images clean
+.PHONY: help quickstart test bench kills rot machines copies simulate fuzz lint format minio versitygw images clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,11 @@ machines:  ## long random sequences of requests against small models: galleries,
 	@scripts/environment.sh dev
 	.venv/bin/pytest -q -m slow tests/actions/test_gallery_machine.py \
 		tests/engine/test_collecting_machine.py
+
+copies:  ## copies, exports, imports and moves of a home that crash at further moments, and go on
+	@scripts/environment.sh dev
+	.venv/bin/pytest -q -m slow tests/actions/test_copying.py tests/actions/test_portable.py \
+		tests/actions/test_moving_home.py
 
 simulate:  ## simulated worlds with every fault, SEEDS=10000 JOBS=2 FIRST=1; goes on where it was stopped
 	@scripts/environment.sh dev
