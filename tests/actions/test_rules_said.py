@@ -2,12 +2,13 @@
 
 import pytest
 
+from actions.broken_regions import REGION_RULES
 from actions.broken_rules import RULES, Broken
 from actions.broken_sharing import SHARING_RULES
 from engine.world import World
 from imgrepl.errors import ImgreplError
 
-EVERY_RULE = (*RULES, *SHARING_RULES)
+EVERY_RULE = (*RULES, *REGION_RULES, *SHARING_RULES)
 
 
 @pytest.mark.parametrize("broken", EVERY_RULE, ids=lambda one: one.rule)

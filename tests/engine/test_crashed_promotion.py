@@ -55,7 +55,7 @@ def test_publishing_a_shallow_version_dies_before_any_step_and_goes_on(tmp_path:
 
 
 def test_a_promotion_that_dies_leaves_what_can_be_read_and_goes_on(tmp_path: Path) -> None:
-    for dies_at in range(1, STEPS_MAX, 3):
+    for dies_at in range(1, STEPS_MAX, 7):
         fate = Fate()
         with mortal_world(
             tmp_path / str(dies_at), fate, region_names=REGIONS, options=OPTIONS

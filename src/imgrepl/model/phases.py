@@ -127,5 +127,8 @@ def _state(states: Sequence[ReplicaState]) -> PhaseState:
     return PhaseState.WAITING
 
 
-def _invalid(message: str, hint: str | None = None) -> Invalid:
+_HINT = "write --phases eastus westeurope,northeurope, each target region once"
+
+
+def _invalid(message: str, hint: str = _HINT) -> Invalid:
     return Invalid(message, code="InvalidPhases", target="phases", hint=hint)
