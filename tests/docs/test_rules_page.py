@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import pytest
 
+from actions.broken_regions import REGION_RULES
 from actions.broken_rules import RULES
 from actions.broken_sharing import SHARING_RULES
 from docs import error_codes
 from imgrepl.model.states import PROVISIONING_MOVES, REPLICA_MOVES
 
-EVERY_RULE = (*RULES, *SHARING_RULES)
+EVERY_RULE = (*RULES, *REGION_RULES, *SHARING_RULES)
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs" / "rules.md").read_text(encoding="utf-8")
 _ROW = re.compile(r"\| ([^|`]+) \| ([^|]+) \| `(\w+)` \| (\d+) \| ([^|]+) \| ([^|]*)\|")

@@ -142,13 +142,13 @@ def show(*, options: ShowOptions, run: Injected) -> Answer:
 def update(*, options: UpdateOptions, run: Injected) -> Answer:
     r"""Change where a version stands, or its profile. Its content never changes.
 
+    A new list with --target-regions takes the place of the old one. What it leaves out is asked
+    about, or confirmed with --yes; --dry-run shows the difference.
+
     For example:
 
         imgrepl image-version update -r golden -i debian -e 1.0.0 \
             --add-regions northeurope=2 --remove-regions eastus
-
-    A new list with --target-regions takes the place of the old one. What it leaves out is asked
-    about, or confirmed with --yes; --dry-run shows the difference.
 
     Exit codes: 0 done; 2 a region would be dropped and nobody could be asked; 3 no such version or
     region; 4 the field cannot change, it has changed meanwhile, or it lies in the bin; 5 a rule;
