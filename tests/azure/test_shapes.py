@@ -60,6 +60,8 @@ def test_a_gallery() -> None:
             "retentionPeriodInDays": 7,
             "gracePeriodInDays": 0,
         },
+        "sharingProfile": {"permissions": "Private", "groups": [], "communityGalleryInfo": None},
+        "sharingStatus": None,
         "etag": f"{made.incarnation}.1",
     }
 
