@@ -57,7 +57,7 @@ machines:  ## long random sequences of requests against small models: galleries,
 copies:  ## copies, exports, imports and moves of a home that crash at further moments, and go on
 	@scripts/environment.sh dev
 	.venv/bin/pytest -q -m slow tests/actions/test_copying.py tests/actions/test_portable.py \
-		tests/actions/test_moving_home.py
+		tests/actions/test_moving_home.py tests/e2e/test_copies.py
 
 simulate:  ## simulated worlds with every fault, SEEDS=10000 JOBS=2 FIRST=1; goes on where it was stopped
 	@scripts/environment.sh dev

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.command_line import VERSION, Cli, assert_refused
+from e2e.command_line import VERSION, Cli
 from servers import S3Server
 
 THROTTLE = {"IMGREPL_THROTTLE_BYTES_PER_SECOND": str(6 << 20)}
@@ -61,6 +61,7 @@ def test_a_killed_copy_goes_on_from_another_index(
     assert one_region.index.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_killed_export_goes_on_and_is_imported_elsewhere(
     one_region: Cli, other: Cli, image: Path, tmp_path: Path
 ) -> None:
@@ -100,22 +101,3 @@ def test_real_servers_hand_packs_to_one_another_by_themselves_where_they_are_one
         assert got.read_bytes() == image.read_bytes()
     verified = other.done("image-version", "verify", *VERSION, "--deep")
     assert {one["state"] for one in verified["replicas"]} == {"healthy"}
-
-
-def test_what_cannot_be_copied_is_refused_with_the_way_out(
-    one_region: Cli, other: Cli, image: Path
-) -> None:
-    one_region.done(*one_region.create(image))
-    source = f"sqlite:///{one_region.index}"
-    nowhere = other(*COPY, "--from-index", f"sqlite:///{other.home}/nothing.sqlite3")
-    assert (nowhere.status, nowhere.error["code"]) == (3, "IndexNotFound")
-    secret = other(*COPY, "--from-index", "postgresql+psycopg://me:secret@db/x")
-    assert_refused(secret, 5, "PasswordInUrl")
-    assert "secret@" not in secret.stderr
-    two = other(*COPY, "--from-index", source, "--from-bucket", "file:///x")
-    assert (two.status, two.error["code"]) == (2, "Usage")
-    empty = other("image-version", "list", "--from-bucket", other.home / "empty")
-    assert_refused(empty, 3, "StoreMissing")
-    region = one_region.home / "regions" / "eastus"
-    export = one_region("gallery", "export", "-r", "golden", "--to", region)
-    assert_refused(export, 4, "NotAnExport")
