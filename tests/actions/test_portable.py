@@ -19,7 +19,7 @@ from imgrepl.actions.portable import Carriage, ImportGallery
 from imgrepl.actions.version_requests import TargetRequest
 from imgrepl.errors import Conflict, NotFound
 from imgrepl.layout import keys
-from imgrepl.model.gallery import DefinitionId, GalleryId
+from imgrepl.model.gallery import DefinitionId, GalleryId, ReplicationMode
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import Endpoint
 from imgrepl.testing.faulty import Crashed, Fault, FaultKind
@@ -153,6 +153,19 @@ def test_what_is_gone_at_the_source_stays_in_the_export_and_is_named(source: Wor
     source.delete("1.0.0")
     done = export(source)
     assert [str(version) for version in done.only_there] == ["golden/debian/1.0.0"]
+
+
+def test_a_shallow_version_is_left_out_and_named(source: World) -> None:
+    source.publish(
+        "2.0.0",
+        disk="third",
+        regions=["eastus"],
+        replication_mode=ReplicationMode.SHALLOW,
+    )
+    done = export(source)
+    assert [str(version) for version in done.left_out] == ["golden/debian/2.0.0"]
+    assert len(done.versions) == 2
+    assert done.only_there == ()
 
 
 def test_a_number_with_other_content_is_refused(source: World) -> None:

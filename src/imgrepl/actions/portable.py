@@ -52,7 +52,8 @@ class Carried:
 class Carriage:
     """What an export or import did. `only_there` are versions that the target alone has.
 
-    `changed` are parents and versions whose fields followed the source's.
+    `changed` are parents and versions whose fields followed the source's; `left_out` are shallow
+    versions, which have no content of their own.
     """
 
     gallery: GalleryId
@@ -62,6 +63,7 @@ class Carriage:
     versions: tuple[Carried, ...]
     changed: tuple[str, ...] = ()
     only_there: tuple[VersionId, ...] = ()
+    left_out: tuple[VersionId, ...] = ()
 
     @property
     def replicas(self) -> list[Replica]:
@@ -237,9 +239,10 @@ def _carry(target: Context, content: _Content, how: _How, bucket: PeerBucket) ->
     if not how.dry_run:
         changed += _make_parents(target, content, how)
     carried: list[Carried] = []
-    for version in content.versions:
+    full = [version for version in content.versions if not version.is_shallow]
+    for version in full:
         number = len(carried) + 1
-        text = f"{number} of {len(content.versions)}: {version.id}"
+        text = f"{number} of {len(full)}: {version.id}"
         target.events(Notice(level="info", text=text, subject=str(version.id)))
         carried.append(_carry_one(target, version, how, changed))
     return Carriage(
@@ -250,6 +253,7 @@ def _carry(target: Context, content: _Content, how: _How, bucket: PeerBucket) ->
         versions=tuple(carried),
         changed=tuple(changed),
         only_there=tuple(_only_in(target, content, how)),
+        left_out=tuple(version.id for version in content.versions if version.is_shallow),
     )
 
 

@@ -24,6 +24,7 @@ def carriage(value: Carriage) -> Json:
         "versions": versions,
         "changed": list(value.changed),
         "onlyThere": [str(version) for version in value.only_there],
+        "leftOut": [str(version) for version in value.left_out],
     }
 
 

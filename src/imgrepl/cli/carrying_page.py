@@ -36,6 +36,7 @@ def carrying_page(found: Json) -> Iterator[Block]:
     yield Grid(found["versions"], _VERSIONS, "Versions")
     yield Lines(found["changed"], "Fields that followed the source")
     yield Lines(found["onlyThere"], "Only at the target, and left there")
+    yield Lines(found["leftOut"], "Left out: shallow, without content of their own")
 
 
 def home_page(found: Json) -> Iterator[Block]:
