@@ -155,12 +155,11 @@ def update(
         before = definitions.get(tx, definition_id)
         etags.check_match(before, if_match)
         after = _changed(ctx, before, changes)
-        if after == before:
-            return before
-        after = replace(after, revision=definitions.next_revision(tx, definition_id))
-        definitions.update(tx, after)
-        _log(ctx, tx, "update", after, {"revision": after.revision})
-    record_spreading.publish(ctx, after)
+        if after != before:
+            after = replace(after, revision=definitions.next_revision(tx, definition_id))
+            definitions.update(tx, after)
+            _log(ctx, tx, "update", after, {"revision": after.revision})
+    record_spreading.publish(ctx, after)  # whoever made this change may have died before
     return after
 
 

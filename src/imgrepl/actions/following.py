@@ -14,7 +14,7 @@ from imgrepl.gallery import versions as rows
 from imgrepl.model import soft_deletion
 from imgrepl.model.gallery import ImageVersion, VersionId
 from imgrepl.model.ids import OperationId
-from imgrepl.model.operation import OperationKind
+from imgrepl.model.operation import Operation, OperationKind, OperationState
 from imgrepl.model.phases import Phases
 from imgrepl.model.policy import Action
 from imgrepl.model.region import normal_region_name
@@ -61,6 +61,12 @@ def retry(
             version=version, replicas=standing, transfer=moved, planned=True, phases=phases
         )
     return go_on(ctx, version_id, operation_id, wait)
+
+
+def is_at_work(operation: Operation) -> bool:
+    """Whether somebody holds it who lives, or may do so on another host."""
+    running = operation.state is OperationState.RUNNING
+    return running and operation.owner is not None and not is_gone(operation.owner)
 
 
 def operation_for(

@@ -137,13 +137,12 @@ def update(
         before = galleries.get(tx, gallery_id)
         etags.check_match(before, if_match)
         after = _changed(ctx, before, changes)
-        if after == before:
-            return before
-        after = replace(after, revision=galleries.next_revision(tx, gallery_id))
-        galleries.update(tx, after)
-        detail = {"revision": after.revision}
-        activity.log(tx, "gallery.update", str(after.id), "Succeeded", detail, ctx.principal)
-    record_spreading.publish(ctx, after)
+        if after != before:
+            after = replace(after, revision=galleries.next_revision(tx, gallery_id))
+            galleries.update(tx, after)
+            detail = {"revision": after.revision}
+            activity.log(tx, "gallery.update", str(after.id), "Succeeded", detail, ctx.principal)
+    record_spreading.publish(ctx, after)  # whoever made this change may have died before
     return after
 
 

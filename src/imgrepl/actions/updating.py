@@ -20,7 +20,7 @@ from imgrepl.actions import (
 from imgrepl.actions.context import Context
 from imgrepl.actions.version_requests import TargetRequest, UpdateVersion, VersionView
 from imgrepl.errors import Conflict, Invalid
-from imgrepl.gallery import activity, contents, replicas
+from imgrepl.gallery import activity, contents, operations, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import etags, rules, shallow, soft_deletion
 from imgrepl.model.gallery import (
@@ -69,26 +69,37 @@ def update(
         version = rows.get(tx, version_id)
         etags.check_match(version, if_match)
         changed = _changed(ctx, tx, version, request)
-        if changed == version:
-            standing = tuple(replicas.of_version(tx, version_id))
-            return VersionView(version=version, replicas=standing)
-        phases = phased.checked(request.phases, changed.target_regions, changed.location)
-        moves = target_differences.changes(tx, version, changed)
-        written, operation_id = _write(ctx, tx, version, changed, phases)
-        activity.log(
-            tx,
-            action="image-version.update",
-            target=str(version_id),
-            outcome="Succeeded",
-            detail={"differences": versions.differences(version, changed, content=False)},
-            principal=ctx.principal,
-        )
+        if changed != version:
+            phases = phased.checked(request.phases, changed.target_regions, changed.location)
+            moves = target_differences.changes(tx, version, changed)
+            written, operation_id = _write(ctx, tx, version, changed, phases)
+            activity.log(
+                tx,
+                action="image-version.update",
+                target=str(version_id),
+                outcome="Succeeded",
+                detail={"differences": versions.differences(version, changed, content=False)},
+                principal=ctx.principal,
+            )
+    if changed == version:
+        return _again(ctx, version, wait)
     if written.revision != version.revision:
         record_spreading.publish(ctx, written)
     if operation_id is None:
         return replace(versions.view(ctx, version_id), changes=moves)
     done = following.go_on(ctx, version_id, operation_id, wait)
     return replace(done, changes=moves)
+
+
+def _again(ctx: Context, version: ImageVersion, wait: WaitFor) -> VersionView:
+    """The change was made before: what its process left undone, if it died, is done now."""
+    record_spreading.publish(ctx, version)
+    with ctx.index.read() as tx:
+        operation_id = rows.operation_of(tx, version.id)
+        operation = None if operation_id is None else operations.get(tx, operation_id)
+    if operation is None or operation.state.ended or following.is_at_work(operation):
+        return versions.view(ctx, version.id)
+    return following.go_on(ctx, version.id, operation.id, wait)
 
 
 def regions_dropped(ctx: Context, version_id: VersionId, request: UpdateVersion) -> list[str]:
