@@ -15,11 +15,12 @@ from imgrepl.actions import (
     rehearsing,
     target_differences,
     targets,
+    updated_targets,
     versions,
 )
 from imgrepl.actions.context import Context
-from imgrepl.actions.version_requests import TargetRequest, UpdateVersion, VersionView
-from imgrepl.errors import Conflict, Invalid
+from imgrepl.actions.version_requests import UpdateVersion, VersionView
+from imgrepl.errors import Conflict
 from imgrepl.gallery import activity, contents, operations, replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model import etags, rules, shallow, soft_deletion
@@ -33,7 +34,6 @@ from imgrepl.model.gallery import (
 from imgrepl.model.ids import OperationId
 from imgrepl.model.phases import Phases
 from imgrepl.model.policy import Action
-from imgrepl.model.region import normal_region_name
 from imgrepl.model.replica import ReplicaState, replicas_of
 from imgrepl.model.target_changes import between
 from imgrepl.model.waiting import WAIT_FOR_ALL, WaitFor
@@ -177,11 +177,12 @@ def _changed(
             hint="wait for it with `imgrepl image-version wait`",
         )
     soft_deletion.check_active(version)
-    if request.replica_count is not None:
-        ctx.limits.check_replica_count(request.replica_count, str(version.id))
+    count = request.replica_count
+    if count is not None:
+        ctx.limits.check_replica_count(count, str(version.id))
     promotes = promotions.is_promotion(version, request.replication_mode)
     chosen = targets.with_exclusions(
-        _targets(ctx, tx, version, request), request.exclude_from_latest_in
+        updated_targets.of(ctx, tx, version, request), request.exclude_from_latest_in
     )
     safety = version.safety
     blocks = request.block_deletion_before_end_of_life
@@ -205,111 +206,13 @@ def _changed(
     return replace(
         version,
         target_regions=chosen,
-        replica_count=_given(request.replica_count, version.replica_count),
+        replica_count=version.replica_count if count is None else count,
         replication_mode=ReplicationMode.FULL if promotes else version.replication_mode,
         exclude_from_latest=version.exclude_from_latest if excluded is None else excluded,
         end_of_life_date=end_of_life,
         safety=safety,
         tags=tags,
     )
-
-
-def _given(asked: int | None, present: int) -> int:
-    return present if asked is None else asked
-
-
-def _targets(
-    ctx: Context, tx: Connection, version: ImageVersion, request: UpdateVersion
-) -> tuple[TargetRegion, ...]:
-    """The new list: replaced as a whole, or with regions added, changed and removed."""
-    known = {target.name: target for target in version.target_regions}
-    if request.target_regions is not None and not request.target_regions:
-        raise Invalid(
-            f"{version.id} would have no target region: the home region {version.location} stays",
-            code="InvalidTargetRegions",
-            target=str(version.id),
-            hint=f"name {version.location}, or delete the version",
-        )
-    if request.target_regions or request.target_edge_zones is not None:
-        asked = _replaced(version, request)
-    else:
-        gone = {normal_region_name(name) for name in request.remove_regions}
-        if version.location in gone:
-            raise Invalid(
-                f"{version.id} cannot leave its home region {version.location}: its record there is"
-                " what makes it published",
-                code="InvalidTargetRegions",
-                target=version.location,
-                hint="publish it under another number with another home region (-l)",
-            )
-        unknown = gone - known.keys()
-        if unknown:
-            raise Invalid(
-                f"{', '.join(sorted(unknown))} is no target region of {version.id}: those are"
-                f" {', '.join(known)}",
-                code="InvalidTargetRegions",
-                target=min(unknown),
-                hint="name one of them, or none",
-            )
-        added = {normal_region_name(r.name): r for r in request.add_regions or ()}
-        kept = [
-            TargetRequest(
-                t.name, _given(request.replica_count, t.replica_count), t.storage_account_type
-            )
-            for t in version.target_regions
-            if t.name not in gone and t.name not in added
-        ]
-        asked = [*kept, *added.values()]
-    chosen = targets.resolve(
-        ctx,
-        tx,
-        [_with_type(item, known) for item in asked],
-        location=version.location,
-        replica_count=_given(request.replica_count, version.replica_count),
-        storage_account_type=version.storage_account_type,
-        strategy=version.storage_account_strategy,
-    )
-    for target in chosen:
-        before = known.get(target.name)
-        if before is not None and before.storage_account_type != target.storage_account_type:
-            raise Conflict(
-                f"{target.name} keeps {version.id} as {before.storage_account_type};"
-                f" that cannot change to {target.storage_account_type}",
-                code="ImmutableProperty",
-                target=target.name,
-                hint="remove the region and add it again",
-            )
-    return tuple(
-        replace(t, exclude_from_latest=known[t.name].exclude_from_latest) if t.name in known else t
-        for t in chosen
-    )
-
-
-def _replaced(version: ImageVersion, request: UpdateVersion) -> list[TargetRequest]:
-    """The list that takes the place of the regions, of the edge zones, or of both."""
-    count = request.replica_count
-    standing = [
-        TargetRequest(t.name, count or t.replica_count, t.storage_account_type, t.parent)
-        for t in version.target_regions
-    ]
-    regions, zones = request.target_regions, request.target_edge_zones
-    named = {normal_region_name(item.name) for item in (*(regions or ()), *(zones or ()))}
-    return [
-        *(regions or [item for item in standing if item.parent is None]),
-        *(
-            zones
-            if zones is not None
-            else [item for item in standing if item.parent is not None and item.name not in named]
-        ),
-    ]
-
-
-def _with_type(item: TargetRequest, known: dict[str, TargetRegion]) -> TargetRequest:
-    """A region that is there keeps its storage type unless another is named."""
-    before = known.get(normal_region_name(item.name))
-    if before is None or item.storage_account_type is not None:
-        return item
-    return item._replace(storage_account_type=before.storage_account_type)
 
 
 def _check_removal(
