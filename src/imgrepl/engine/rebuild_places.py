@@ -6,7 +6,7 @@ seal can be read, its manifest is there and every pack that it names is listed w
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,9 +23,10 @@ from imgrepl.gallery.pack_objects import FoundPack
 from imgrepl.layout import keys
 from imgrepl.layout.manifest import decode_manifest, encode_manifest
 from imgrepl.layout.seals import Seal, decode_seal
-from imgrepl.model.ids import ContentId, PlaceId
+from imgrepl.model.ids import ContentId, PackId, PlaceId
 from imgrepl.model.manifest import Manifest
 from imgrepl.model.region import Place
+from imgrepl.store.protocols import Store
 
 _PAGE = 1_000
 
@@ -141,13 +142,28 @@ def _make_known(
     if given_up is not None and generation <= given_up.generation:
         # what was given up may be deleted at any moment: it is written again under a new key
         generation, body = fresh, encode_manifest(chosen.manifest)
-        for place in taken:
-            if content_id in listed[place.id]:
-                store = engine.stores.of(place)
-                with suppress(Conflict):  # it is there from an attempt that died
-                    store.put(keys.manifest_key(content_id, generation), body, if_absent=True)
+        has_it = [place for place in taken if content_id in listed[place.id]]
+        for store in _whole(map(engine.stores.of, has_it), chosen.manifest):
+            with suppress(Conflict):  # it is there from an attempt that died
+                store.put(keys.manifest_key(content_id, generation), body, if_absent=True)
     with engine.index.begin() as tx:
         contents.add(tx, chosen.manifest, generation)
+
+
+def _whole(stores: Iterable[Store], manifest: Manifest) -> list[Store]:
+    """Those that have every pack of `manifest`, or `moved` in its place (F-3).
+
+    Packs that nobody needed there were collected before the manifest was. Where no store has all
+    of them, packs were lost, and each is to say of what.
+    """
+    candidates = list(stores)
+    packs = [use.pack_id for use in manifest.packs]
+    return [s for s in candidates if all(_has(s, pack) for pack in packs)] or candidates
+
+
+def _has(store: Store, pack_id: PackId) -> bool:
+    prefixes = (keys.pack_prefix(pack_id), keys.moved_prefix(pack_id))
+    return any(True for prefix in prefixes for _ in store.list(prefix))
 
 
 def read_place(engine: Engine, place: Place) -> PlaceRebuilt:
