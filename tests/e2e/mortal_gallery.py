@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,21 +125,18 @@ class MortalGallery:
         self._assert_ended(work, fate)
 
     def survive_server(self, work: Work) -> None:
-        """A server dies and comes back meanwhile: the command waits for it, and goes on."""
-        from threading import Thread
+        """A server dies and comes back meanwhile: the command waits for it, and goes on.
 
+        The server is started by this thread, as it ends with the thread that started it.
+        """
         server = self._dice.choice(self._servers)
-
-        def outage() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(self._run, work, None, None)
             time.sleep(self._dice.uniform(0.1, 0.5))
             kill_server(server)
             time.sleep(0.2)
             revive_server(server)
-
-        thread = Thread(target=outage)
-        thread.start()
-        fate = self._run(work, None, None)
-        thread.join()
+            fate = running.result()
         self.tally.servers_killed += 1
         self._assert_ended(work, fate)
 

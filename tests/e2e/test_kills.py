@@ -65,6 +65,7 @@ def run_kills(cli: Cli, mortals: Mortals, servers: list[S3Server], kills: int) -
                 gallery.survive_server(work())
             else:
                 gallery.die_in(work())
+        tell(f"round {number}: {sum(gallery.tally.kills.values())} kills")
         if number % 4 == 0 or sum(gallery.tally.kills.values()) >= kills:
             gallery.assert_all_is_well()
             tell(f"round {number}: {gallery.tally}")
@@ -93,10 +94,10 @@ def test_every_command_is_killed_hundreds_of_times(
 def test_a_process_dies_at_the_point_that_it_is_told(cli: Cli, mortals: Mortals) -> None:
     """And nowhere else: what was done before is durable, what comes after is not."""
     cli.add_region("eastus")
-    words = ["gallery", "create", "-r", "golden", "-o", "json"]
+    words = ["gallery", "create", "-r", "golden", "-l", "eastus", "-o", "json"]
     whole = mortals.run(words)
     assert whole.status == 0, whole.stderr
-    names = [name for name in whole.points if name.startswith("after commit")]
+    names = [name for name in whole.points if name.startswith("after commit galleries.")]
     assert names
     again = [*words[:3], "other", *words[4:]]
     died = mortals.run(again, die_at=DieAt(names[0]))

@@ -12,7 +12,8 @@ from engine.world import REGIONS, World
 from imgrepl.actions import downloads, mending, verifying
 from imgrepl.actions.downloads import DownloadRequest
 from imgrepl.errors import Conflict, Corrupt, ImgreplError, Interrupted, NotAllowed, Unavailable
-from imgrepl.gallery import packs, schema
+from imgrepl.gallery import contents, packs, schema
+from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.testing.faulty import Fault, FaultKind, damaged, flipped
 
 SPOILING = (
@@ -364,3 +365,27 @@ def test_copies_that_are_damaged_everywhere_still_give_what_each_of_them_has(
     assert {one["outcome"] for one in report["damaged"]} == {"mended"}
     assert verify_all(published, "1.0.0") == {"healthy"}
     assert published.store().inner.get(published.keys(f"packs/{key[6:-2]}")[-1]) == whole
+
+
+def test_a_manifest_is_written_only_where_all_its_packs_are(published: World, target: Path) -> None:
+    """A place that is still being filled has none yet, and its reader brings none (F-3)."""
+    (manifest,) = published.keys("manifests/", "westeurope")
+    content, place = published.view().version.content_ids[0], published.place("westeurope")
+    published.store("westeurope").inner.delete([manifest])
+    with published.index.begin() as tx:
+        contents.unsealed(tx, place.id, [content])
+    assert download(published, target, region="westeurope")["damaged"] == []
+    assert published.keys("manifests/", "westeurope") == []
+
+    rotten = next(iter(published.pack_ids("westeurope")))
+    store = published.store("westeurope")
+    with published.index.begin() as tx:
+        sealed = contents.next_seal_revision(tx, place.id, content)
+        proof = Proof(ProofLevel.SIZE, published.clock.now())
+        contents.set_sealed(tx, place.id, content, sealed, proof, generation=0)
+        packs.set_damaged(tx, place.id, rotten, "rot")
+    damaged(store, published.keys(f"packs/{rotten[:2]}/{rotten}", "westeurope")[0], flip)
+    store.faults.append(Fault(FaultKind.FULL, key_part="packs/", times=None))
+    report = download(published, target.with_name("again"), region="westeurope")
+    assert {one["outcome"] for one in report["damaged"]} >= {"left"}
+    assert published.keys("manifests/", "westeurope") == []

@@ -19,13 +19,14 @@ from imgrepl.engine.stopping import check_stop
 from imgrepl.engine.unreadable import read_whole
 from imgrepl.engine.verifier import Fault
 from imgrepl.errors import Conflict, Corrupt, ImgreplError, Interrupted, NotFound
-from imgrepl.gallery import contents, packs
+from imgrepl.gallery import contents, moved, packs
 from imgrepl.gallery.packs import PlacePack
 from imgrepl.layout import keys
 from imgrepl.layout.manifest import decode_manifest
 from imgrepl.model.gallery import ImageVersion
 from imgrepl.model.ids import ContentId
 from imgrepl.model.proof import Proof, ProofLevel
+from imgrepl.model.region import Place
 
 
 class Outcome(StrEnum):
@@ -51,16 +52,16 @@ class Healed(NamedTuple):
 
 
 def faults_of(engine: Engine, bad: Iterable[BadRead]) -> list[Fault]:
-    """The objects that are to be looked after, each once.
+    """The objects that are to be looked after, each once; packs before manifests (F-3).
 
-    Packs that a place is not known to have are none: a reader may ask for what lies elsewhere.
+    What a place is not known to have is none: a reader may ask for what lies elsewhere.
     """
     faults: dict[tuple[int, str], Fault] = {}
     for one in bad:
         key = _key(engine, one)
         if key is not None:
             faults[one.place.id, key] = Fault(one.place, key, one.pack_id, one.reason)
-    return list(faults.values())
+    return sorted(faults.values(), key=lambda fault: fault.pack_id is None)
 
 
 def heal(
@@ -78,6 +79,7 @@ def _heal(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> 
     try:
         if _is_whole(engine, fault):
             return Healed(fault, Outcome.TRANSIENT)
+        _check_order(engine, fault)
         mend(engine, lease, version, fault)
     except Interrupted:
         raise
@@ -87,18 +89,34 @@ def _heal(engine: Engine, lease: Lease, version: ImageVersion, fault: Fault) -> 
     return Healed(fault, Outcome.MENDED)
 
 
+def _check_order(engine: Engine, fault: Fault) -> None:
+    """All packs before the manifest (F-3), also of a place that had it before."""
+    manifest = keys.parse_manifest_key(fault.key)
+    if manifest is None:
+        return
+    with engine.index.read() as tx:
+        lacking = moved.lacking(tx, fault.place.id, [manifest.content_id])
+    if lacking:
+        raise Conflict(
+            f"{fault.place.name} lacks {len(lacking)} packs that the manifest names",
+            code="PacksNotLive",
+            target=manifest.content_id,
+        )
+
+
 def _key(engine: Engine, bad: BadRead) -> str | None:
     if bad.pack_id is None:
         assert bad.content_id is not None
-        return _manifest_key(engine, bad.content_id)
+        return _manifest_key(engine, bad.place, bad.content_id)
     row = _row(engine, bad)
     return None if row is None else pack_key(row)
 
 
-def _manifest_key(engine: Engine, content_id: ContentId) -> str | None:
+def _manifest_key(engine: Engine, place: Place, content_id: ContentId) -> str | None:
     with engine.index.read() as tx:
         row = contents.get(tx, content_id)
-    return None if row is None else keys.manifest_key(content_id, row.generation)
+        is_whole = content_id in contents.sealed_in(tx, place.id, [content_id])
+    return keys.manifest_key(content_id, row.generation) if row is not None and is_whole else None
 
 
 def _row(engine: Engine, bad: BadRead | Fault) -> PlacePack | None:

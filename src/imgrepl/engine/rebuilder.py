@@ -6,7 +6,7 @@ with further regions, and gives the same.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -35,10 +35,6 @@ from imgrepl.model.region import Place, PlaceRole, Region, StorageAccountType, r
 from imgrepl.model.replica import Replica, ReplicaState
 
 _MAY_COMPLETE = {ReplicaState.UNKNOWN, ReplicaState.FAILED}
-
-
-Take = Callable[[Engine, Place], bool]
-"""Makes a place ready to be read; False where no store was ever made in it."""
 
 
 @dataclass
@@ -113,6 +109,8 @@ def _rebuild(
         rebuild_rows.note_records(engine, place_id, listing)
     manifests = _take_places(engine, work, written, owning=owning)
     lost = _read_manifests(engine, work, written, manifests)
+    if owning:
+        _take_idle_places(engine, work)
     if doubting:
         rebuild_doubts.give_up_contents(engine)
     for one in work:
@@ -176,7 +174,7 @@ def _claim(engine: Engine, work: Sequence[_RegionWork], *, owning: bool) -> None
 def _take_places(
     engine: Engine, work: Sequence[_RegionWork], written: Written, *, owning: bool
 ) -> dict[PlaceId, Listed]:
-    """Takes over every place in which a replica stands or ever stood, and lists its manifests."""
+    """Takes over every place in which a replica may stand, and lists its manifests."""
     listed: dict[PlaceId, Listed] = {}
     take = rebuild_places.take if owning else rebuild_places.look_into
     for one in work:
@@ -186,34 +184,27 @@ def _take_places(
             known = _places_of(tx, one.region, written.versions)
         for place in known:
             with one.attempt():
-                _take_place(engine, one, place, take, listed)
-        with one.attempt():
-            taken = {(place.role, place.number) for place in known}
-            _take_idle_places(engine, one, taken, take, listed)
+                if take(engine, place):
+                    listed[place.id] = rebuild_places.list_manifests(engine, place)
+                    one.places.append(place)
     return listed
 
 
-def _take_place(
-    engine: Engine, one: _RegionWork, place: Place, take: Take, listed: dict[PlaceId, Listed]
-) -> bool:
-    if not take(engine, place):
-        return False
-    listed[place.id] = rebuild_places.list_manifests(engine, place)
-    one.places.append(place)
-    return True
+def _take_idle_places(engine: Engine, work: Sequence[_RegionWork]) -> None:
+    for one in work:
+        if one.listing is not None:
+            with one.attempt():
+                _take_idle(engine, one)
 
 
-def _take_idle_places(
-    engine: Engine,
-    one: _RegionWork,
-    known: set[tuple[PlaceRole, int]],
-    take: Take,
-    listed: dict[PlaceId, Listed],
-) -> None:
-    """Places that had replicas once: who owned them is fenced out there too, and rests collected.
+def _take_idle(engine: Engine, one: _RegionWork) -> None:
+    """Places that had replicas once: who owned them is fenced out there too, and packs collected.
 
-    Replicas are numbered from 0 on, so the first place in which nobody has been ends the search.
+    Their manifests are not read: their packs may be gone already. Replicas are numbered from 0 on,
+    so the first place in which nobody has been ends the search.
     """
+    with engine.index.read() as tx:
+        known = {(p.role, p.number) for p in place_rows.of_region(tx, one.region.name)}
     kinds = [kind for kind in StorageAccountType if one.region.offers(kind)]
     for role in dict.fromkeys(role for kind in kinds for role in roles_of(kind)):
         for number in count():
@@ -221,11 +212,12 @@ def _take_idle_places(
                 continue
             with engine.index.begin() as tx:
                 place = place_rows.ensure(tx, one.region, role, number)
-            if not _take_place(engine, one, place, take, listed):
+            if not rebuild_places.take(engine, place):
                 with engine.index.begin() as tx:
                     place_rows.forget(tx, place.id)
                 engine.readable.discard(place.id)  # the next place may get its number
                 break
+            one.places.append(place)
 
 
 def _places_of(tx: Connection, region: Region, known: Sequence[ImageVersion]) -> list[Place]:
