@@ -558,3 +558,9 @@ def test_every_decision_on_others_and_every_change_is_in_the_log(world: World) -
         activity.list_recent(alice)
     with pytest.raises(Invalid):
         activity.list_recent(world.ctx, 0)
+
+
+def test_latest_is_found_by_a_gallerys_unique_name(world: World) -> None:
+    definition = GalleryId(gallery="default-GOLDEN").definition("debian")
+    found = versions.show(world.ctx, definition, "latest", region="eastus")
+    assert found == versions.show(world.ctx, world.definition, "latest", region="eastus")

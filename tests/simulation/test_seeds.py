@@ -12,15 +12,6 @@ from imgrepl.testing.simulation.simulation import simulate
 _FIRST, _LAST = (int(part) for part in os.environ.get("IMGREPL_SEEDS", "1-200").split("-"))
 _BATCH = 10
 
-FOUND = ()
-"""Seeds that once broke a promise, with what it was; they stay for ever."""
-
-
-@pytest.mark.parametrize("seed", FOUND)
-def test_a_seed_that_once_broke_a_promise_keeps_it(seed: int) -> None:
-    simulate(seed)
-
-
 @pytest.mark.parametrize("first", range(_FIRST, _LAST + 1, _BATCH))
 def test_nothing_is_lost_and_nothing_is_wrong(first: int) -> None:
     for seed in range(first, min(first + _BATCH, _LAST + 1)):

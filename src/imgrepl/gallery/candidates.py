@@ -24,10 +24,13 @@ def newest_first(tx: Connection, definition: DefinitionId) -> Iterator[Candidate
     Pages are read as they are needed and grow: the answer is mostly among the first. Raises
     `NotFound` (`GalleryNotFound`, `DefinitionNotFound`).
     """
-    values: dict[str, Any] = lookups.keys_of(definition) | {"page": _PAGE_FIRST}
-    first = True
+    keys = lookups.keys_of(definition)
+    first, named = True, keys is not None
+    values: dict[str, Any] = {"page": _PAGE_FIRST, **(keys or {})}
+    if not named:
+        values["number"] = lookups.definition_number(tx, definition)
     while True:
-        rows = tx.execute(_statement(first), values).all()
+        rows = tx.execute(_statement(first, named), values).all()
         found = list(_candidates(rows))
         if first and not found:
             lookups.definition_number(tx, definition)  # one question less where there are some
@@ -41,18 +44,20 @@ def newest_first(tx: Connection, definition: DefinitionId) -> Iterator[Candidate
 
 
 @cache
-def _statement(first: bool) -> sa.Select[Any]:
-    """A page of a definition's versions; what follows the first is below a number.
+def _statement(first: bool, named: bool) -> sa.Select[Any]:
+    """A page of a definition's versions, by its names or its row's number.
 
-    Made once: making it takes as long as asking it.
+    What follows the first page is below a version. Made once: making it takes as long as asking it.
     """
+    row = lookups.bound_definition_row()
+    mine = row if named else sa.bindparam("number", type_=sa.Integer)
     chosen = sa.select(
         versions.c.id,
         *_NUMBER,
         versions.c.exclude_from_latest,
         versions.c.provisioning_state,
         versions.c.deleted_at,
-    ).where(versions.c.definition_id == lookups.bound_definition_row(), versions.c.committed)
+    ).where(versions.c.definition_id == mine, versions.c.committed)
     if not first:
         below = (sa.bindparam(name, type_=sa.Integer) for name in ("major", "minor", "patch"))
         chosen = chosen.where(sa.tuple_(*_NUMBER) < sa.tuple_(*below))

@@ -78,9 +78,14 @@ def definition_row(definition: DefinitionId) -> ScalarSelect[int]:
     )
 
 
-def keys_of(definition: DefinitionId) -> dict[str, str]:
-    """The values of `bound_definition_row` for this definition."""
+def keys_of(definition: DefinitionId) -> dict[str, str] | None:
+    """The values of `bound_definition_row`; None for a gallery that is not called by its own name.
+
+    See `is_gallery`.
+    """
     gallery = definition.gallery
+    if "-" in gallery.gallery:
+        return None
     return {
         "subscription_key": fold(gallery.subscription),
         "group_key": fold(gallery.group),
