@@ -12,6 +12,7 @@ from imgrepl.testing.simulation.simulation import simulate
 _FIRST, _LAST = (int(part) for part in os.environ.get("IMGREPL_SEEDS", "1-200").split("-"))
 _BATCH = 10
 
+
 @pytest.mark.parametrize("first", range(_FIRST, _LAST + 1, _BATCH))
 def test_nothing_is_lost_and_nothing_is_wrong(first: int) -> None:
     for seed in range(first, min(first + _BATCH, _LAST + 1)):

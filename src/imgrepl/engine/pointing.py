@@ -44,7 +44,7 @@ def _commit(
     version = replace(staged, committed=True, revision=revision, published_at=published_at)
     home = records.record_place(engine, version.location)
     places.check_owner(engine.stores.of(home), home, engine.index.identity)
-    records.put_version(engine, version, home.region)
+    records.put_hierarchy(engine, version, home.region)
     with engine.index.begin() as tx:
         operations.assert_held(tx, lease.operation.id, lease.fence)
         versions.commit(tx, version_id, published_at, revision)

@@ -86,15 +86,11 @@ def record_place(engine: Engine, region: str) -> Place:
     return place
 
 
-def put_version(engine: Engine, version: ImageVersion, region: str) -> None:
-    """Writes a version's record in `region`; in its home region this is the commit."""
-    put(engine, record_place(engine, region), entry_of(version))
-
-
 def put_hierarchy(engine: Engine, version: ImageVersion, region: str) -> None:
-    """Writes what a region must say of a version to stand alone.
+    """Writes what makes a version stand alone in a region: its gallery, definition and itself.
 
-    Its gallery, definition and itself.
+    In this order (F-4), and in the home region the last one is the commit: who made the gallery may
+    have died before its record was written.
     """
     place = record_place(engine, region)
     with engine.index.read() as tx:

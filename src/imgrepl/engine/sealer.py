@@ -96,7 +96,7 @@ def commit(
     if promotion is not None:
         version = _promoted(version, promotion)
     places.check_owner(engine.stores.of(home), home, engine.index.identity)
-    records.put_version(engine, version, home.region)
+    records.put_hierarchy(engine, version, home.region)
     # who was fenced out while the record was on its way must not report what nobody will see
     places.expect_owner(engine.stores.of(home), home, engine.index.identity)
     with engine.index.begin() as tx:

@@ -92,6 +92,7 @@ class WriteOrderWatcher:
         record = decode_record(content, key)
         if record.kind is not RecordKind.VERSION or record.deleted:
             return
+        self._check_parents(url, key)
         region = region_at(url)
         if region != record.fields["location"]:
             self._check_follows(region, record.fields["location"], key)
@@ -101,6 +102,16 @@ class WriteOrderWatcher:
             at_home = [other for other in self._network.servers if self._is_in(other, region)]
             if not any(self._manifests(other, content_id) for other in at_home):
                 self._note("F-4", f"{key.path} is committed before the manifest of {content_id}")
+
+    def _check_parents(self, url: str, key: keys.RecordKey) -> None:
+        """The gallery and the definition have records there, or a rebuilt index lacks them."""
+        server = self._network.servers[url]
+        for path in (key.path[:3], key.path[:4]):
+            prefix = keys.record_prefix(path)
+            found = (keys.parse_record_key(info.key) for info in server.store.list(prefix))
+            rotten = any(at == url and lost.startswith(prefix) for at, lost in self.injured)
+            if not rotten and not any(one is not None and one.path == path for one in found):
+                self._note("F-4", f"{url} has a record of {key.path} before one of {path}")
 
     def _check_follows(self, region: str | None, home: str, key: keys.RecordKey) -> None:
         """The home region has a record of this incarnation, of any revision."""
