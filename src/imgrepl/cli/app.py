@@ -1,6 +1,7 @@
 """Where the program starts. What needs no command is answered without loading any."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
         # Who read our output has left, which is no failure; nothing may be written at exit either.
         _discard_stdout()
         return 0
+    finally:
+        if tokens is None:  # the status is known: another Ctrl-C must not make it a death by signal
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
     return status
 
 
