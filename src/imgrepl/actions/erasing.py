@@ -58,7 +58,7 @@ def erase(ctx: Context, version: ImageVersion, action: str) -> list[str]:
     Gives the regions that could not be told: they are with the next operation that reaches them.
     Raises what the home region's store raises; the same call again goes on.
     """
-    failed = _bury(ctx, version) if version.committed else {}
+    failed = _bury(ctx, version) if _may_have_record(version) else {}
     with ctx.index.begin() as tx:
         rows.remove(tx, version.id)
         activity.log(
@@ -70,6 +70,11 @@ def erase(ctx: Context, version: ImageVersion, action: str) -> list[str]:
             principal=ctx.principal,
         )
     return sorted(failed)
+
+
+def _may_have_record(version: ImageVersion) -> bool:
+    """Whether its record may lie at home: who put it may have died before the row said so."""
+    return version.committed or version.is_shallow or bool(version.content_ids)
 
 
 def _bury(ctx: Context, version: ImageVersion) -> dict[str, str]:
