@@ -19,7 +19,7 @@ from imgrepl.actions.portable import Carriage, ImportGallery
 from imgrepl.actions.version_requests import TargetRequest
 from imgrepl.errors import Conflict, NotFound
 from imgrepl.layout import keys
-from imgrepl.model.gallery import DefinitionId, GalleryId, ReplicationMode
+from imgrepl.model.gallery import DefinitionId, GalleryId, ImageVersion, ReplicationMode
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import Endpoint
 from imgrepl.testing.faulty import Crashed, Fault, FaultKind
@@ -155,17 +155,88 @@ def test_what_is_gone_at_the_source_stays_in_the_export_and_is_named(source: Wor
     assert [str(version) for version in done.only_there] == ["golden/debian/1.0.0"]
 
 
-def test_a_shallow_version_is_left_out_and_named(source: World) -> None:
-    source.publish(
-        "2.0.0",
-        disk="third",
-        regions=["eastus"],
-        replication_mode=ReplicationMode.SHALLOW,
-    )
+def shallow(world: World, name: str = "2.0.0", disk: str = "third", **fields: Any) -> ImageVersion:
+    mode = ReplicationMode.SHALLOW
+    fields = {"disk": disk, "regions": ["eastus"], "replication_mode": mode, **fields}
+    return world.publish(name, **fields).version
+
+
+def test_a_shallow_version_goes_along_as_what_it_points_at(source: World, other: World) -> None:
+    there = shallow(source, sha256=True, tags={"build": "9"})
+    packs = len(source.pack_ids())
+    out = export(source)
+    assert (len(out.versions), out.left_out, out.only_there) == (3, (), ())
+    assert len([key for key in archived(source) if key.startswith("packs/")]) == packs
+    wanted = [TargetRequest("northeurope", 2), TargetRequest("polandcentral", 1)]
+    assert len(bring_in(other, target_regions=wanted).versions) == 3
+    here = other.view("2.0.0").version
+    assert here.pointers == there.pointers
+    assert (here.is_shallow, dict(here.tags)) == (True, {"build": "9"})
+    assert [(t.name, t.replica_count) for t in here.target_regions] == [("northeurope", 1)]
+    assert read(other, source.definition, "2.0.0") == source.disk("third").read_bytes()
+    assert other.view("1.0.0").version.target_regions != here.target_regions
+
+
+def test_what_an_import_points_at_is_opened_by_nobody_before_it_is_read(
+    source: World, other: World
+) -> None:
+    shallow(source)
+    source.disk("third").unlink()
+    export(source)
+    bring_in(other, target_regions=[TargetRequest("northeurope", 1)])
+    with pytest.raises(NotFound) as refused:
+        other.download("2.0.0")
+    assert refused.value.code == "ShallowSourceMissing"
+
+
+def test_a_shallow_version_that_is_there_follows_and_costs_nothing(
+    source: World, other: World
+) -> None:
+    shallow(source)
+    for _ in range(2):
+        export(source)
+        bring_in(other, location="polandcentral")
+    source.update("2.0.0", tags={"build": "2"})
+    assert export(source).changed == ("golden/debian/2.0.0",)
+    assert bring_in(other, location="polandcentral").changed == ("golden/debian/2.0.0",)
+    rehearsed = bring_in_rehearsed(other)
+    assert [one.was_there for one in rehearsed.versions] == [True] * 3
+
+
+def bring_in_rehearsed(world: World) -> Carriage:
+    return portable.bring_in(world.ctx, ImportGallery(bucket=BUCKET), dry_run=True)
+
+
+def test_a_rehearsal_knows_of_pointers(source: World, other: World) -> None:
+    shallow(source)
+    assert len(export(source, dry_run=True).versions) == 3
+    export(source)
+    (pointing,) = [v for v in bring_in_rehearsed(other).versions if v.view.version.is_shallow]
+    assert pointing.view.transfer is not None
+    assert pointing.view.transfer.sent_bytes == 0
+
+
+def test_one_that_points_and_one_that_has_content_are_never_taken_for_the_same(
+    source: World,
+) -> None:
+    shallow(source)
+    export(source)
+    source.update("2.0.0", replication_mode=ReplicationMode.FULL)
     done = export(source)
-    assert [str(version) for version in done.left_out] == ["golden/debian/2.0.0"]
-    assert len(done.versions) == 2
-    assert done.only_there == ()
+    ((left, why),) = done.left_out
+    assert (str(left), len(done.versions)) == ("golden/debian/2.0.0", 2)
+    assert why.startswith("it is Full at the source and Shallow at the target")
+
+
+def test_a_pointer_to_another_state_of_the_source_is_another_content(source: World) -> None:
+    shallow(source)
+    export(source)
+    source.delete("2.0.0")
+    source.disk("third").touch()
+    shallow(source)
+    with pytest.raises(Conflict) as refused:
+        export(source)
+    assert refused.value.code == "VersionExists"
 
 
 def test_a_number_with_other_content_is_refused(source: World) -> None:

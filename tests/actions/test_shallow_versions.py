@@ -41,7 +41,7 @@ from imgrepl.model.limits import Limits
 from imgrepl.model.replica import ReplicaState
 from imgrepl.model.waiting import WAIT_FOR_NOTHING
 from imgrepl.store.memory import MemoryStore
-from imgrepl.testing.faulty import Fault, FaultKind
+from imgrepl.testing.faulty import Crashed, Fault, FaultKind
 
 HOME = ["eastus"]
 SHALLOW = ReplicationMode.SHALLOW
@@ -372,12 +372,63 @@ def test_comparing_reads_the_source(world: World) -> None:
     assert found.first.content_ids == found.second.content_ids
 
 
-def test_a_shallow_version_is_copied_nowhere_and_says_what_to_do(world: World) -> None:
+def copied(world: World, name: str = "9.0.0", **fields: Any) -> VersionView:
+    asked = copying.CopyVersion(id=world.id(name), source=world.definition, name="1.0.0")
+    return copying.copy(world.ctx, replace(asked, **fields))
+
+
+def test_a_copy_points_at_the_same_source_and_outlives_the_version(world: World) -> None:
+    there = shallow(world, sha256=True).version
+    here = copied(world).version
+    assert here.pointers == there.pointers
+    assert copied(world).version == here
+    world.delete("1.0.0")
+    assert world.download("9.0.0") == world.disk().read_bytes()
+    assert world.keys("packs/") == []
+    world.update("9.0.0", replication_mode=FULL)
+    assert world.download("9.0.0") == world.disk().read_bytes()
+
+
+def test_a_copy_of_one_that_is_becoming_full_points_as_well(world: World) -> None:
     shallow(world)
-    asked = copying.CopyVersion(id=world.id("9.0.0"), source=world.definition, name="1.0.0")
-    with pytest.raises(Invalid, match="no content that could be copied") as caught:
-        copying.copy(world.ctx, asked)
-    assert caught.value.code == "ShallowRule"
+    fault = Fault(kind=FaultKind.CRASH_BEFORE, verb="put", key_part="records/golden", times=None)
+    world.store().faults.append(replace(fault, key_part="/1.0.0/"))
+    with pytest.raises(Crashed):
+        world.update(replication_mode=FULL)
+    world.restart()
+    assert world.view().version.content_ids
+    assert copied(world).version.content_ids == ()
+    assert world.download("9.0.0") == world.disk().read_bytes()
+
+
+def test_a_copy_of_a_shallow_version_stands_in_one_region(world: World) -> None:
+    shallow(world)
+    targets = [TargetRequest("eastus"), TargetRequest("westeurope")]
+    with pytest.raises(Invalid, match="home region eastus alone") as caught:
+        copied(world, target_regions=targets)
+    assert (caught.value.code, "make the source full" in str(caught.value.hint)) == (
+        "ShallowRule",
+        True,
+    )
+    assert copied(world, target_regions=targets[1:]).version.location == "westeurope"
+
+
+def test_a_copy_of_a_pointer_goes_on_after_a_crash(world: World) -> None:
+    shallow(world)
+    fault = Fault(kind=FaultKind.CRASH_AFTER, verb="put", key_part="/9.0.0/")
+    world.store().faults.append(fault)
+    with pytest.raises(Crashed):
+        copied(world)
+    world.restart()
+    assert copied(world).version.pointers == world.view().version.pointers
+    assert world.download("9.0.0") == world.disk().read_bytes()
+
+
+def test_a_full_version_and_a_shallow_one_are_not_the_same_copy(world: World) -> None:
+    shallow(world)
+    copied(world)
+    world.update(replication_mode=FULL)
+    assert code(lambda: copied(world), Conflict) == "VersionExists"
 
 
 def test_the_record_restores_it(world: World, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ def plan(
 
     `other` is the gallery of the source where that is not this one.
     """
+    if source.is_shallow:
+        return _planned(wanted, IngestCounts(), 0, 0)
     if other is None:
         return _planned(wanted, *_inside(ctx, wanted))
     home = rehearsing.existing_home(ctx, wanted)

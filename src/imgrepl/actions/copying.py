@@ -23,10 +23,11 @@ from imgrepl.actions import (
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest
 from imgrepl.actions.version_requests import TargetRequest, VersionView
-from imgrepl.errors import Invalid, NotFound
+from imgrepl.engine import pointing
+from imgrepl.errors import Conflict, Invalid, NotFound
 from imgrepl.gallery import definitions, galleries
 from imgrepl.gallery import versions as rows
-from imgrepl.model import rules, soft_deletion
+from imgrepl.model import rules, shallow, soft_deletion
 from imgrepl.model.cost_change import CostChange
 from imgrepl.model.gallery import DefinitionId, ImageVersion, VersionDisk, VersionId
 from imgrepl.model.ids import IncarnationId
@@ -34,6 +35,11 @@ from imgrepl.model.peer import Peer
 from imgrepl.model.policy import Action
 from imgrepl.model.region import StorageAccountType
 from imgrepl.model.waiting import WAIT_FOR_ALL, WaitFor
+
+_SHALLOW_HINT = (
+    "name one region, or make the source full first with `imgrepl image-version update"
+    " --replication-mode Full`"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,14 +125,6 @@ def _source(other: Context, request: CopyVersion) -> ImageVersion:
     with other.index.read() as tx:
         found = rows.get(tx, versions.resolve_name(tx, request.source, request.name, None))
     soft_deletion.check_usable(found, other.clock.now())
-    if found.is_shallow:
-        raise Invalid(
-            f"{found.id} is a shallow version: it has no content that could be copied",
-            code="ShallowRule",
-            target=str(found.id),
-            hint="publish its source there, or make it full first with `imgrepl image-version"
-            " update --replication-mode Full`",
-        )
     return found
 
 
@@ -147,6 +145,8 @@ def _wanted(
     if not request.create_parents:
         _check_parents(tx, request)
     stand = copy_targets.resolve(ctx, tx, request, source)
+    if source.is_shallow:
+        shallow.check_targets(stand.targets, stand.location, hint=_SHALLOW_HINT)
     gallery = galleries.find(tx, request.id.gallery)
     if gallery is not None:
         sharing_profiles.check_member(
@@ -165,6 +165,7 @@ def _wanted(
         replica_count=stand.replica_count,
         storage_account_type=stand.storage_account_type,
         disks=_staged_disks(request, source),
+        replication_mode=source.replication_mode,
         exclude_from_latest=source.exclude_from_latest if excluded is None else excluded,
         end_of_life_date=source.end_of_life_date if ends is None else ends,
         safety=source.safety,
@@ -185,7 +186,12 @@ def _check_parents(tx: Connection, request: CopyVersion) -> None:
 
 
 def _staged_disks(request: CopyVersion, source: ImageVersion) -> tuple[VersionDisk, ...]:
-    """In this index the content is known already; what comes from another is known when it came."""
+    """In this index the content is known already; what comes from another is known when it came.
+
+    What a shallow version points at stays what it is.
+    """
+    if source.is_shallow:
+        return tuple(pointing.unpointed(disk) for disk in source.disks)
     if request.peer is None:
         name = f"{VERSION_SCHEME}{source.id}"
         return tuple(replace(disk, source=name) for disk in source.disks)
@@ -204,6 +210,8 @@ def _staged_disks(request: CopyVersion, source: ImageVersion) -> tuple[VersionDi
 
 def _kept(request: CopyVersion, source: ImageVersion) -> Mapping[str, object]:
     """What the operation keeps, so that another process can run it."""
+    if source.is_shallow:
+        return publishing.pointers_json(request.id)
     if request.peer is None:
         disk = DiskRequest(lun=None, source=f"{VERSION_SCHEME}{source.id}")
         return publishing.request_json(request.id, [disk])
@@ -213,8 +221,20 @@ def _kept(request: CopyVersion, source: ImageVersion) -> Mapping[str, object]:
 def _is_same(existing: ImageVersion, wanted: ImageVersion, source: ImageVersion) -> bool:
     """Whether the copy that is there is of this source.
 
-    By content, or, where two stores name contents otherwise, by where its disks came from.
+    By content, or, where two stores name contents otherwise, by where its disks came from. Of
+    shallow ones by what they point at. Raises `Conflict` (`VersionExists`) where one of both is
+    shallow alone.
     """
+    if existing.is_shallow is not source.is_shallow:
+        raise Conflict(
+            f"version {existing.id} is {existing.replication_mode} here, and its source"
+            f" {source.replication_mode}: nothing tells whether they are the same",
+            code="VersionExists",
+            target=str(existing.id),
+            hint="copy it under another number, or delete the one that is here",
+        )
+    if source.is_shallow:
+        return existing.pointers == source.pointers
     if existing.content_ids == source.content_ids:
         return True
 

@@ -238,8 +238,7 @@ def _taken_over(
     differing = versions.differences(left, wanted, content=False)
     if phased.of_version(tx, left.id) != phases:
         differing = [*differing, "phases: asked for others"]
-    same_sources = [d.source for d in left.disks] == [d.source for d in wanted.disks]
-    if left.committed or operation_id is None or differing or not same_sources:
+    if left.committed or operation_id is None or differing or not _same_sources(left, wanted):
         raise Conflict(
             f"version {left.id} is being published with other sources or fields",
             code="VersionExists",
@@ -248,6 +247,14 @@ def _taken_over(
             hint=f"wait for it, or end it with `imgrepl operation cancel {operation_id}`",
         )
     return operation_id
+
+
+def _same_sources(left: ImageVersion, wanted: ImageVersion) -> bool:
+    """By name, and by state where that is known before anything is opened."""
+    if [disk.source for disk in left.disks] != [disk.source for disk in wanted.disks]:
+        return False
+    pairs = zip(left.disks, wanted.disks, strict=True)
+    return all(new.source_state in {None, old.source_state} for old, new in pairs)
 
 
 def _again(

@@ -19,7 +19,7 @@ from imgrepl.model.events import Notice
 from imgrepl.model.gallery import Gallery, GalleryId, ImageDefinition, ImageVersion, VersionId
 from imgrepl.model.peer import Peer, PeerBucket, PeerIndex
 from imgrepl.model.policy import Action
-from imgrepl.model.region import StorageAccountType
+from imgrepl.model.region import StorageAccountType, normal_region_name
 from imgrepl.model.replica import Replica
 
 
@@ -52,8 +52,8 @@ class Carried:
 class Carriage:
     """What an export or import did. `only_there` are versions that the target alone has.
 
-    `changed` are parents and versions whose fields followed the source's; `left_out` are shallow
-    versions, which have no content of their own.
+    `changed` are parents and versions whose fields followed the source's; `left_out` are versions
+    that were not carried, with why.
     """
 
     gallery: GalleryId
@@ -63,7 +63,7 @@ class Carriage:
     versions: tuple[Carried, ...]
     changed: tuple[str, ...] = ()
     only_there: tuple[VersionId, ...] = ()
-    left_out: tuple[VersionId, ...] = ()
+    left_out: tuple[tuple[VersionId, str], ...] = ()
 
     @property
     def replicas(self) -> list[Replica]:
@@ -92,21 +92,33 @@ class _How:
     plain: bool = False
     """One replica of the plain type, whatever the source has."""
 
+    def id_of(self, version: ImageVersion) -> VersionId:
+        """What the copy of one version is called."""
+        definition = self.target.definition(version.id.definition.definition)
+        return definition.version(version.id.version)
+
     def request(self, version: ImageVersion) -> CopyVersion:
-        """The copy of one version."""
-        definition = version.id.definition
+        """The copy of one version. A shallow one stands at home alone, wherever others go."""
+        shallow = version.is_shallow
         return CopyVersion(
-            source=definition,
+            source=version.id.definition,
             name=str(version.id.version),
-            id=self.target.definition(definition.definition).version(version.id.version),
+            id=self.id_of(version),
             peer=self.peer,
-            location=self.location,
-            target_regions=self.target_regions,
+            location=self._pointers_home(version) if shallow else self.location,
+            target_regions=None if shallow else self.target_regions,
             replica_count=1 if self.plain else None,
             storage_account_type=StorageAccountType.STANDARD_LRS if self.plain else None,
             create_parents=True,
             keep_sources=True,
         )
+
+    def _pointers_home(self, version: ImageVersion) -> str | None:
+        """The home that a full version would have here."""
+        if self.location is not None or not self.target_regions:
+            return self.location
+        names = [normal_region_name(one.name) for one in self.target_regions]
+        return version.location if version.location in names else names[0]
 
 
 @dataclass(frozen=True)
@@ -239,10 +251,13 @@ def _carry(target: Context, content: _Content, how: _How, bucket: PeerBucket) ->
     if not how.dry_run:
         changed += _make_parents(target, content, how)
     carried: list[Carried] = []
-    full = [version for version in content.versions if not version.is_shallow]
-    for version in full:
-        number = len(carried) + 1
-        text = f"{number} of {len(full)}: {version.id}"
+    left_out: list[tuple[VersionId, str]] = []
+    for number, version in enumerate(content.versions, start=1):
+        reason = _why_not(target, version, how)
+        if reason is not None:
+            left_out.append((version.id, reason))
+            continue
+        text = f"{number} of {len(content.versions)}: {version.id}"
         target.events(Notice(level="info", text=text, subject=str(version.id)))
         carried.append(_carry_one(target, version, how, changed))
     return Carriage(
@@ -253,7 +268,19 @@ def _carry(target: Context, content: _Content, how: _How, bucket: PeerBucket) ->
         versions=tuple(carried),
         changed=tuple(changed),
         only_there=tuple(_only_in(target, content, how)),
-        left_out=tuple(version.id for version in content.versions if version.is_shallow),
+        left_out=tuple(left_out),
+    )
+
+
+def _why_not(target: Context, version: ImageVersion, how: _How) -> str | None:
+    """Of two that share a number, one that points and one that has content are never compared."""
+    with target.index.read() as tx:
+        there = rows.find(tx, how.id_of(version))
+    if there is None or not there.committed or there.is_shallow is version.is_shallow:
+        return None
+    return (
+        f"it is {version.replication_mode} at the source and {there.replication_mode} at the"
+        " target, which stays as it is"
     )
 
 
@@ -272,12 +299,18 @@ def _carry_one(target: Context, version: ImageVersion, how: _How, changed: list[
     with target.index.read() as tx:
         before = rows.find(tx, request.id)
     was_there = before is not None and before.committed
-    if before is not None and was_there and before.content_ids == version.content_ids:
+    if before is not None and was_there and _is_same(before, version):
         if how.dry_run:
             return Carried(view=versions.view(target, before.id), was_there=True)
         changed += mirroring.version(target, version, before.id)
     view = copying.copy(target, request, dry_run=how.dry_run)
     return Carried(view=view, was_there=was_there)
+
+
+def _is_same(before: ImageVersion, version: ImageVersion) -> bool:
+    if version.is_shallow:
+        return before.pointers == version.pointers
+    return before.content_ids == version.content_ids
 
 
 def _only_in(target: Context, content: _Content, how: _How) -> Iterator[VersionId]:

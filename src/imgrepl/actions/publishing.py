@@ -60,6 +60,11 @@ def request_json(
     return asked
 
 
+def pointers_json(version_id: VersionId) -> dict[str, Any]:
+    """The same for a shallow version whose staged disks say already what they point at."""
+    return request_json(version_id, []) | {"pointersStaged": True}
+
+
 def run(ctx: Context, operation_id: OperationId, *, content_only: bool = False) -> Published:
     """Runs or resumes a publishing operation in this process, and ends it.
 
@@ -143,13 +148,22 @@ def _content(
         return foreign_content.bring(ctx, lease, version_id, home, copied)
     requests = [DiskRequest.from_json(value) for value in lease.operation.request["disks"]]
     if version.is_shallow and promotion is None:
-        with disk_sources.opened(ctx, requests, shallow=True) as disks:
-            pointing.publish_pointers(ctx.engine, lease, version_id, disks)
+        _point(ctx, lease, version_id, requests)
         return IngestCounts(), set()
     if all(request.source.startswith(disk_sources.VERSION_SCHEME) for request in requests):
         return adopter.adopt_content(ctx.engine, lease, version_id, home)
     with disk_sources.opened(ctx, requests) as disks:
         return publisher.publish_content(ctx.engine, lease, version_id, home, disks, promotion)
+
+
+def _point(
+    ctx: Context, lease: Lease, version_id: VersionId, requests: Sequence[DiskRequest]
+) -> None:
+    if lease.operation.request.get("pointersStaged"):
+        pointing.publish_copied(ctx.engine, lease, version_id)
+        return
+    with disk_sources.opened(ctx, requests, shallow=True) as disks:
+        pointing.publish_pointers(ctx.engine, lease, version_id, disks)
 
 
 def _regions(

@@ -24,7 +24,7 @@ def carriage(value: Carriage) -> Json:
         "versions": versions,
         "changed": list(value.changed),
         "onlyThere": [str(version) for version in value.only_there],
-        "leftOut": [str(version) for version in value.left_out],
+        "leftOut": [{"version": str(version), "reason": why} for version, why in value.left_out],
     }
 
 
@@ -36,6 +36,7 @@ def _carried(one: Carried) -> Json:
         "version": str(view.version.id),
         "wasThere": one.was_there,
         "state": found["replicationStatus"]["aggregatedState"],
+        "pointsAt": [disk.source for disk in view.version.disks if view.version.is_shallow],
         "regions": [target.name for target in view.version.target_regions],
         "occupiedBytes": sum(disk.occupied_bytes or 0 for disk in view.version.disks),
         "sentBytes": 0 if moved is None else moved.sent_bytes,

@@ -36,7 +36,13 @@ def carrying_page(found: Json) -> Iterator[Block]:
     yield Grid(found["versions"], _VERSIONS, "Versions")
     yield Lines(found["changed"], "Fields that followed the source")
     yield Lines(found["onlyThere"], "Only at the target, and left there")
-    yield Lines(found["leftOut"], "Left out: shallow, without content of their own")
+    pointing = [one for one in found["versions"] if one["pointsAt"]]
+    sources = (Column("Version", "version"), Column("Points at", "pointsAt"))
+    yield Grid(
+        pointing, sources, "Shallow: what they point at is not carried and was not looked at"
+    )
+    left = (Column("Version", "version"), Column("Why", "reason"))
+    yield Grid(found["leftOut"], left, "Left out")
 
 
 def home_page(found: Json) -> Iterator[Block]:

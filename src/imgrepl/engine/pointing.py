@@ -31,6 +31,13 @@ def publish_pointers(
     return _commit(engine, lease, version_id, found)
 
 
+def publish_copied(engine: Engine, lease: Lease, version_id: VersionId) -> ImageVersion:
+    """Commits a version that points at what its source pointed at; nothing of that is opened."""
+    with engine.index.read() as tx:
+        staged = versions.get(tx, version_id)
+    return _commit(engine, lease, version_id, staged.disks)
+
+
 def _commit(
     engine: Engine, lease: Lease, version_id: VersionId, disks: Sequence[VersionDisk]
 ) -> ImageVersion:
@@ -45,6 +52,8 @@ def _commit(
     home = records.record_place(engine, version.location)
     places.check_owner(engine.stores.of(home), home, engine.index.identity)
     records.put_hierarchy(engine, version, home.region)
+    # who was fenced out while the record was on its way must not report what nobody will see
+    places.expect_owner(engine.stores.of(home), home, engine.index.identity)
     with engine.index.begin() as tx:
         operations.assert_held(tx, lease.operation.id, lease.fence)
         versions.commit(tx, version_id, published_at, revision)

@@ -353,6 +353,11 @@ class ImageVersion:
         return self.replication_mode is ReplicationMode.SHALLOW
 
     @property
+    def pointers(self) -> tuple[tuple[int | None, str, SourceState | None], ...]:
+        """What each disk of a shallow version points at: LUN, source, and how that was."""
+        return tuple((disk.lun, disk.source, disk.source_state) for disk in self.disks)
+
+    @property
     def may_have_record(self) -> bool:
         """Whether it has got so far that its home record may have been written."""
         return any(disk.content_id or disk.source_state for disk in self.disks)
