@@ -54,8 +54,9 @@ def cli(
 
 
 def test_schemas_are_kept_from_the_first_on() -> None:
+    """Of every schema but today's, which may still change; see `make_index.py`."""
     assert tuple(SCHEMAS) == upgrade.REVISIONS[: len(SCHEMAS)]
-    assert len(SCHEMAS) >= 4
+    assert len(SCHEMAS) >= len(upgrade.REVISIONS) - 1
 
 
 def sha256_of(cli: Cli, version: str, folder: Path, *words: str) -> str:
