@@ -1,8 +1,8 @@
 """Writes an index and its places as a program wrote them: `python make_index.py FOLDER`.
 
 Run once by the last program of each schema, and kept under the schema's number. What is there is
-never written again: `test_old_indexes.py` reads it for ever. Where the next schema has come already,
-`git archive` gives the program before it, and `PYTHONPATH` names its `src`.
+never written again: `test_old_indexes.py` reads it for ever. Where the next schema has come
+already, `git archive` gives the program before it, and `PYTHONPATH` names its `src`.
 """
 
 import getpass
