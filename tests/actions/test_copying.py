@@ -12,7 +12,15 @@ import pytest
 from actions.peer_worlds import acquaint, peer_of, region_at
 from engine.collecting_kit import PATCHED, patched
 from engine.world import MEBIBYTE, REGIONS, World, open_world
-from imgrepl.actions import copying, definitions, downloads, galleries, verifying, versions
+from imgrepl.actions import (
+    copying,
+    definitions,
+    downloads,
+    galleries,
+    granting,
+    verifying,
+    versions,
+)
 from imgrepl.actions.copying import CopyVersion
 from imgrepl.actions.downloads import DownloadRequest
 from imgrepl.actions.version_requests import TargetRequest, VersionView
@@ -26,6 +34,7 @@ from imgrepl.model.gallery import GalleryId, SafetyProfile, VersionId, VersionNa
 from imgrepl.model.ids import PackId
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import Endpoint
+from imgrepl.model.sharing import Assignee, Role
 from imgrepl.testing.faulty import Crashed, Fault, FaultKind, damaged, flipped
 
 TARGET = GalleryId(gallery="silver").definition("debian-copy")
@@ -355,6 +364,15 @@ def test_a_version_is_not_copied_to_itself(world: World) -> None:
     with pytest.raises(Invalid) as refused:
         copy(world, world, id=world.id("1.0.0"))
     assert refused.value.code == "InvalidVersionReference"
+
+
+def test_roles_stay_where_they_were_given_and_the_copy_says_so(world: World, target: World) -> None:
+    publish(world)
+    granting.grant(world.ctx, world.id("1.0.0"), Assignee.parse("alice"), Role.READER)
+    for into in (target, world):
+        copied = copy(into, world).version
+        assert granting.list_of(into.ctx, copied.id) == []
+        assert "1 role is not copied: alice is Reader on golden/debian/1.0.0" in into.notices
 
 
 def test_missing_parents_are_refused_with_the_way_out(world: World, target: World) -> None:

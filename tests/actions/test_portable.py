@@ -9,9 +9,19 @@ from typing import Any
 import pytest
 
 from actions.peer_worlds import acquaint
+from actions.test_sharing_actions import ALICE, COMMUNITY, GROUPS, acting
 from engine.collecting_kit import PATCHED, patched
 from engine.world import World, open_world
-from imgrepl.actions import definitions, downloads, galleries, portable, verifying, versions
+from imgrepl.actions import (
+    definitions,
+    downloads,
+    galleries,
+    granting,
+    portable,
+    sharing,
+    verifying,
+    versions,
+)
 from imgrepl.actions.definitions import DefinitionChanges
 from imgrepl.actions.downloads import DownloadRequest
 from imgrepl.actions.galleries import GalleryChanges
@@ -22,6 +32,7 @@ from imgrepl.layout import keys
 from imgrepl.model.gallery import DefinitionId, GalleryId, ImageVersion, ReplicationMode
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import Endpoint
+from imgrepl.model.sharing import Assignee, Role, SharingPermission
 from imgrepl.testing.faulty import Crashed, Fault, FaultKind
 
 OUT = Endpoint(url="s3://archive/golden", endpoint_url="http://archive.example")
@@ -237,6 +248,35 @@ def test_a_pointer_to_another_state_of_the_source_is_another_content(source: Wor
     with pytest.raises(Conflict) as refused:
         export(source)
     assert refused.value.code == "VersionExists"
+
+
+def test_roles_and_shares_are_named_and_given_to_nobody(source: World, other: World) -> None:
+    golden = source.definition.gallery
+    granting.grant(source.ctx, golden, ALICE, Role.OWNER)
+    granting.grant(source.ctx, source.id("1.0.0"), Assignee.parse("group:bobs"), Role.READER)
+    galleries.update(source.ctx, golden, GalleryChanges(sharing=GROUPS))
+    out = export(source)
+    back = bring_in(other, target_regions=[TargetRequest("northeurope", 1)])
+    named = [("golden", "alice", "Owner"), ("golden/debian/1.0.0", "group:bobs", "Reader")]
+    found = [(str(o.scope), str(o.grant.assignee), str(o.grant.role)) for o in out.roles_left]
+    assert (found, out.sharing_left) == (named, SharingPermission.GROUPS)
+    assert (back.roles_left, back.sharing_left) == ((), SharingPermission.PRIVATE)
+    assert granting.list_of(other.ctx, other.id("1.0.0")) == []
+    region = Endpoint(url="s3://westeurope", endpoint_url="http://westeurope.example")
+    bucket = PeerBucket(standard=(region,), region="westeurope")
+    taken = bring_in(other, bucket=bucket, name="silver", location="polandcentral")
+    assert len(taken.roles_left) == 2
+    assert granting.list_of(other.ctx, SILVER) == []
+
+
+def test_who_may_only_consume_is_not_told_whose_roles_there_are(source: World) -> None:
+    golden = source.definition.gallery
+    granting.grant(source.ctx, golden, ALICE, Role.OWNER)
+    galleries.update(source.ctx, golden, GalleryChanges(sharing=COMMUNITY))
+    sharing.enable_community(source.ctx, golden)
+    anybody = acting(source, "anybody")
+    assert portable.export(anybody, golden, BUCKET, dry_run=True).roles_left == ()
+    assert len(export(source, dry_run=True).roles_left) == 1
 
 
 def test_a_number_with_other_content_is_refused(source: World) -> None:

@@ -17,6 +17,7 @@ from imgrepl.actions import (
     creating,
     foreign_content,
     publishing,
+    roles_left,
     sharing_profiles,
     versions,
 )
@@ -63,8 +64,8 @@ class CopyVersion:
     end_of_life_date: datetime | None = None
     tags: Mapping[str, str] | None = None
     create_parents: bool = False
-    keep_sources: bool = False
-    """Whether the disks go on saying where the source's came from."""
+    in_gallery: bool = False
+    """Whether all of the gallery is copied: its disks go on saying where the source's came from."""
 
 
 def copy(
@@ -76,10 +77,10 @@ def copy(
 ) -> VersionView:
     """Copies a version, or goes on where an earlier attempt stood; gives the copy as it is.
 
-    Packs that are here are not sent again. A copy that exists with the same content and fields is a
-    success. Raises `NotFound`, `Conflict` (`VersionExists`, `OperationBusy`, `SourceChanged`,
-    `ConsumptionEnded`), `Invalid` for a broken rule, and what the stores of either side raise while
-    the content is not yet committed.
+    Packs that are here are not sent again, and roles stay where they were given. A copy that exists
+    with the same content and fields is a success. Raises `NotFound`, `Conflict` (`VersionExists`,
+    `OperationBusy`, `SourceChanged`, `ConsumptionEnded`), `Invalid` for a broken rule, and what the
+    stores of either side raise while the content is not yet committed.
     """
     allowing.check(ctx, Action.VERSION_WRITE, request.id)
     if not dry_run:
@@ -88,6 +89,8 @@ def copy(
         allowing.check(other, Action.VERSION_READ, versions.scope_of(request.source, request.name))
         source = _source(other, request)
         _refuse_itself(request, source)
+        if not request.in_gallery:  # who carries a whole gallery tells of all of them at once
+            roles_left.tell(ctx, roles_left.roles_on(other, [source]))
         if request.create_parents and not dry_run:
             copy_parents.create_missing(ctx, request, other, source)
         with ctx.index.read() as tx:
@@ -199,7 +202,7 @@ def _staged_disks(request: CopyVersion, source: ImageVersion) -> tuple[VersionDi
     return tuple(
         replace(
             disk,
-            source=disk.source if request.keep_sources else name,
+            source=disk.source if request.in_gallery else name,
             content_id=None,
             stored_bytes=None,
             chunks=None,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from imgrepl.actions import allowing, copy_parents, copying, mirroring, versions
+from imgrepl.actions import allowing, copy_parents, copying, mirroring, roles_left, versions
 from imgrepl.actions.context import Context
 from imgrepl.actions.copying import CopyVersion
 from imgrepl.actions.version_requests import TargetRequest, VersionView
@@ -18,9 +18,10 @@ from imgrepl.gallery import versions as rows
 from imgrepl.model.events import Notice
 from imgrepl.model.gallery import Gallery, GalleryId, ImageDefinition, ImageVersion, VersionId
 from imgrepl.model.peer import Peer, PeerBucket, PeerIndex
-from imgrepl.model.policy import Action
+from imgrepl.model.policy import Action, ScopedGrant
 from imgrepl.model.region import StorageAccountType, normal_region_name
 from imgrepl.model.replica import Replica
+from imgrepl.model.sharing import SharingPermission
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,8 @@ class Carriage:
     """What an export or import did. `only_there` are versions that the target alone has.
 
     `changed` are parents and versions whose fields followed the source's; `left_out` are versions
-    that were not carried, with why.
+    that were not carried, with why. `roles_left` are roles at the source and `sharing_left` is how
+    the gallery is shared there: neither is carried.
     """
 
     gallery: GalleryId
@@ -64,6 +66,8 @@ class Carriage:
     changed: tuple[str, ...] = ()
     only_there: tuple[VersionId, ...] = ()
     left_out: tuple[tuple[VersionId, str], ...] = ()
+    roles_left: tuple[ScopedGrant, ...] = ()
+    sharing_left: SharingPermission = SharingPermission.PRIVATE
 
     @property
     def replicas(self) -> list[Replica]:
@@ -78,6 +82,7 @@ class _Content:
     gallery: Gallery
     definitions: tuple[ImageDefinition, ...]
     versions: tuple[ImageVersion, ...]
+    roles: tuple[ScopedGrant, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +115,7 @@ class _How:
             replica_count=1 if self.plain else None,
             storage_account_type=StorageAccountType.STANDARD_LRS if self.plain else None,
             create_parents=True,
-            keep_sources=True,
+            in_gallery=True,
         )
 
     def _pointers_home(self, version: ImageVersion) -> str | None:
@@ -215,11 +220,13 @@ def _content_of(ctx: Context, gallery_id: GalleryId) -> _Content:
             for version in rows.list_of(tx, definition.id)
             if version.deletion is None
         ]
-        return _Content(
-            gallery=galleries.get(tx, gallery_id),
-            definitions=tuple(inner),
-            versions=tuple(published),
-        )
+        gallery = galleries.get(tx, gallery_id)
+    return _Content(
+        gallery=gallery,
+        definitions=tuple(inner),
+        versions=tuple(published),
+        roles=roles_left.roles_on(ctx, [gallery, *inner, *published]),
+    )
 
 
 def _chosen(other: Context, request: ImportGallery) -> Gallery:
@@ -269,6 +276,8 @@ def _carry(target: Context, content: _Content, how: _How, bucket: PeerBucket) ->
         changed=tuple(changed),
         only_there=tuple(_only_in(target, content, how)),
         left_out=tuple(left_out),
+        roles_left=content.roles,
+        sharing_left=content.gallery.sharing.permissions,
     )
 
 

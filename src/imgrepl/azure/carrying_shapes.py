@@ -5,6 +5,8 @@ from typing import Any
 from imgrepl.actions.moving_home import HomeMove
 from imgrepl.actions.portable import Carriage, Carried
 from imgrepl.azure import shapes
+from imgrepl.model.policy import ScopedGrant
+from imgrepl.model.sharing import SharingPermission
 
 Json = dict[str, Any]
 
@@ -24,7 +26,19 @@ def carriage(value: Carriage) -> Json:
         "versions": versions,
         "changed": list(value.changed),
         "onlyThere": [str(version) for version in value.only_there],
+        "rolesNotCarried": [_role(one) for one in value.roles_left],
+        "sharingNotCarried": None
+        if value.sharing_left is SharingPermission.PRIVATE
+        else value.sharing_left.value,
         "leftOut": [{"version": str(version), "reason": why} for version, why in value.left_out],
+    }
+
+
+def _role(one: ScopedGrant) -> Json:
+    return {
+        "resource": str(one.scope),
+        "assignee": str(one.grant.assignee),
+        "role": one.grant.role.value,
     }
 
 

@@ -31,6 +31,7 @@ def carrying_page(found: Json) -> Iterator[Block]:
             "New": found["newVersions"],
             "Sent": human.size(found["sentBytes"]),
             "Server-copied": human.size(found["serverCopiedBytes"]),
+            "Shared there, not here": found["sharingNotCarried"],
         }
     )
     yield Grid(found["versions"], _VERSIONS, "Versions")
@@ -43,6 +44,10 @@ def carrying_page(found: Json) -> Iterator[Block]:
     )
     left = (Column("Version", "version"), Column("Why", "reason"))
     yield Grid(found["leftOut"], left, "Left out")
+    roles = (Column("Resource", "resource"), Column("Who", "assignee"), Column("Role", "role"))
+    yield Grid(
+        found["rolesNotCarried"], roles, "Roles at the source, given to nobody at the target"
+    )
 
 
 def home_page(found: Json) -> Iterator[Block]:
