@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from engine.world import REGIONS, World, open_world
 from imgrepl.actions import (
@@ -21,6 +23,7 @@ from imgrepl.actions import (
     granting,
     index,
     sharing,
+    sharing_status,
     updating,
     version_deleting,
     versions,
@@ -37,6 +40,7 @@ from imgrepl.actions.sharing_profiles import SharingRequest
 from imgrepl.actions.version_requests import TargetRequest, UpdateVersion
 from imgrepl.azure import shapes, sharing_shapes
 from imgrepl.errors import Conflict, ImgreplError, Invalid, NotAllowed, NotFound
+from imgrepl.gallery import schema
 from imgrepl.gallery.activity import ActivityFilter
 from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, VersionId
 from imgrepl.model.policy import Action, Via
@@ -47,7 +51,7 @@ from imgrepl.model.sharing import (
     Role,
     SharingPermission,
 )
-from imgrepl.testing.faulty import Fault, FaultKind
+from imgrepl.testing.faulty import Crashed, Fault, FaultKind
 
 ALICE = Assignee.parse("alice")
 COMMUNITY = SharingRequest(
@@ -431,7 +435,7 @@ def test_the_profile_and_its_status_are_shown_as_azure_shows_them(world: World) 
     invited = sharing.invite(
         world.ctx, gallery_id, Consumers(subscriptions=["s1", "s2"], tenants=["t1"])
     )
-    told = sharing.regions_told(world.ctx, invited)
+    told = sharing_status.regions_told(world.ctx, invited)
     shown = shapes.gallery(invited, sharing_status=sharing_shapes.status(told))
 
     assert shown["identifier"] == {"uniqueName": "default-GOLDEN"}
@@ -449,19 +453,80 @@ def test_the_profile_and_its_status_are_shown_as_azure_shows_them(world: World) 
     }
 
 
-def test_a_region_that_was_away_is_told_later_and_the_status_says_so(world: World) -> None:
+def status_of(world: World, ctx: Context | None = None) -> tuple[str, dict[str, str]]:
+    """The aggregated state, and each region's state with the first word of its details."""
+    asking = ctx or world.ctx
+    gallery = galleries.show(asking, world.definition.gallery)
+    status = sharing_shapes.status(sharing_status.regions_told(asking, gallery))
+    if status is None:
+        return "", {}
+    summary = {
+        one["region"]: f"{one['state']} {one['details'].partition(':')[0]}".strip()
+        for one in status["summary"]
+    }
+    return status["aggregatedState"], summary
+
+
+def test_a_region_that_was_away_has_failed_and_the_same_command_tells_it(world: World) -> None:
     world.update("1.0.0", add_regions=[TargetRequest("westeurope", 1)])
     share(world, GROUPS)
     world.store("westeurope").faults.append(Fault(FaultKind.LOST_REQUEST, times=None))
-    invited = sharing.invite(world.ctx, world.definition.gallery, Consumers(tenants=["t1"]))
+    tenants = Consumers(tenants=["t1"])
+    sharing.invite(world.ctx, world.definition.gallery, tenants)
+    failed = {"eastus": "Succeeded", "westeurope": "Failed ConnectionLost"}
+    assert status_of(world) == ("Failed", failed)
+    (logged,) = activity.list_recent(world.ctx, 1)
+    assert (logged.action, logged.outcome) == ("record.write", "Failed")
+    world.store("westeurope").faults.clear()
+    sharing.invite(world.ctx, world.definition.gallery, tenants)
+    assert status_of(world) == ("Succeeded", dict.fromkeys(failed, "Succeeded"))
 
-    status = sharing_shapes.status(sharing.regions_told(world.ctx, invited))
-    assert status is not None
-    assert status["aggregatedState"] == "InProgress"
-    assert {one["region"]: one["state"] for one in status["summary"]} == {
-        "eastus": "Succeeded",
-        "westeurope": "InProgress",
-    }
+
+def test_a_role_that_a_region_does_not_know_of_is_told_by_the_same_command(world: World) -> None:
+    world.update("1.0.0", add_regions=[TargetRequest("westeurope", 1)])
+    fault = Fault(FaultKind.LOST_REQUEST, times=None)
+    world.store("westeurope").faults.append(fault)
+    granting.grant(world.ctx, world.definition, ALICE, Role.READER)
+    before = set(world.keys("records/", "westeurope"))
+    world.store("westeurope").faults.clear()
+    granting.grant(world.ctx, world.definition, ALICE, Role.READER)
+    assert len(set(world.keys("records/", "westeurope")) - before) == 1
+
+
+def test_what_a_process_that_died_left_is_in_progress_and_then_has_failed(world: World) -> None:
+    share(world, GROUPS)
+    world.store().faults.append(Fault(FaultKind.CRASH_BEFORE, verb="put"))
+    with pytest.raises(Crashed):
+        sharing.invite(world.ctx, world.definition.gallery, Consumers(tenants=["t1"]))
+    world.restart()
+    behind = "its record is revision 2, not 3"
+    assert status_of(world) == ("InProgress", {"eastus": f"InProgress {behind}"})
+    with world.index.begin() as tx:
+        long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+        tx.execute(sa.update(schema.activity).values(at=long_ago))
+    assert status_of(world) == ("Failed", {"eastus": f"Failed {behind}"})
+
+
+def test_a_region_that_still_says_how_a_gallery_was_shared_is_told_of_after_a_reset(
+    world: World,
+) -> None:
+    world.update("1.0.0", add_regions=[TargetRequest("westeurope", 1)])
+    assert status_of(world) == ("", {})
+    share(world, GROUPS)
+    world.store("westeurope").faults.append(Fault(FaultKind.LOST_REQUEST, times=None))
+    sharing.reset(world.ctx, world.definition.gallery)
+    failed = {"eastus": "Succeeded", "westeurope": "Failed ConnectionLost"}
+    assert status_of(world) == ("Failed", failed)
+    world.store("westeurope").faults.clear()
+    sharing.reset(world.ctx, world.definition.gallery)
+    assert status_of(world) == ("", {})
+
+
+def test_consumers_are_not_told_of_regions(world: World) -> None:
+    share(world, COMMUNITY)
+    sharing.enable_community(world.ctx, world.definition.gallery)
+    assert status_of(world)[0] == "Succeeded"
+    assert status_of(world, acting(world, "anybody")) == ("", {})
 
 
 def test_roles_and_shares_are_in_the_records_so_that_a_rebuilt_index_has_them(

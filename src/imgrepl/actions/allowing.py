@@ -20,8 +20,6 @@ T = TypeVar("T")
 Sees = Callable[[Scope], bool]
 """Whether something may be seen."""
 
-ALLOWED, REFUSED = "Allowed", "Refused"
-
 
 def check(ctx: Context, action: Action, scope: Scope) -> Decision:
     """Lets the action go on where it is allowed. Raises `NotAllowed` (`NotAllowed`), with why.
@@ -148,7 +146,7 @@ def _logged(ctx: Context, decision: Decision) -> Decision:
             tx,
             action=decision.action,
             target=policy.scope_name(decision.scope),
-            outcome=ALLOWED if decision.allowed else REFUSED,
+            outcome=activity.ALLOWED if decision.allowed else activity.REFUSED,
             detail=detail,
             principal=decision.caller.name,
         )

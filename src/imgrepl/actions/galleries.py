@@ -33,7 +33,7 @@ class GalleryChanges:
 
 
 NO_CHANGES = GalleryChanges()
-_INSIDERS = frozenset({Via.OWNERSHIP, Via.ROLE})
+INSIDERS = frozenset({Via.OWNERSHIP, Via.ROLE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def show(ctx: Context, gallery_id: GalleryId) -> Gallery:
     decision = allowing.check(ctx, Action.GALLERY_READ, gallery_id)
     with ctx.index.read() as tx:
         found = galleries.get(tx, gallery_id)
-    return found if decision.via in _INSIDERS else as_consumers_see(found)
+    return found if decision.via in INSIDERS else as_consumers_see(found)
 
 
 def list_all(

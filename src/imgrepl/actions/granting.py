@@ -218,13 +218,12 @@ def _change(
         before = _get(tx, scope)
         etags.check_match(before, if_match)
         _refuse_staged(before)
-        grants = change(before.grants)
-        if grants == before.grants:
-            return grants
-        after = _written(tx, before, grants)
-        detail = {"assignee": str(assignee), "role": role}
-        activity.log(tx, action, str(after.id), "Succeeded", detail, ctx.principal)
-    record_spreading.publish(ctx, after)
+        grants, after = change(before.grants), before
+        if grants != before.grants:
+            after = _written(tx, before, grants)
+            detail = {"assignee": str(assignee), "role": role}
+            activity.log(tx, action, str(after.id), "Succeeded", detail, ctx.principal)
+    record_spreading.publish(ctx, after)  # a region may have been away when it was changed before
     return grants
 
 

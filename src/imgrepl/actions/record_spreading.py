@@ -6,17 +6,26 @@ The engine's records are loaded when one is written: looking at a gallery needs 
 """
 
 from imgrepl.actions.context import Context
-from imgrepl.gallery import place_records, places
+from imgrepl.gallery import activity, place_records, places
 from imgrepl.model.gallery import Gallery, ImageDefinition, ImageVersion
+
+LOGGED_AS = "record.write"
 
 Resource = Gallery | ImageDefinition | ImageVersion
 
 
 def publish(ctx: Context, resource: Resource) -> None:
-    """Writes its record in its home region and wherever an earlier revision is."""
+    """Writes its record in its home region and wherever an earlier revision is.
+
+    What could not be written is logged, too.
+    """
     from imgrepl.engine import records
 
-    records.spread(ctx.engine, records.entry_of(resource), regions_of(ctx, resource))
+    failed = records.spread(ctx.engine, records.entry_of(resource), regions_of(ctx, resource))
+    if failed:
+        detail = {"revision": resource.revision, "regions": failed}
+        with ctx.index.begin() as tx:
+            activity.log(tx, LOGGED_AS, str(resource.id), "Failed", detail, ctx.principal)
 
 
 def bury(ctx: Context, resource: Resource, revision: int) -> None:

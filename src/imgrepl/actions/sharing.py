@@ -9,7 +9,7 @@ from imgrepl.actions import allowing, record_spreading
 from imgrepl.actions.context import Context
 from imgrepl.actions.sharing_profiles import check_shareable
 from imgrepl.errors import Conflict, Invalid, NotFound
-from imgrepl.gallery import activity, galleries, place_records, places
+from imgrepl.gallery import activity, galleries
 from imgrepl.model import etags
 from imgrepl.model.gallery import Gallery, GalleryId
 from imgrepl.model.policy import Action
@@ -38,15 +38,6 @@ class Consumers:
         named = [(ConsumerKind.SUBSCRIPTION, check_principal(one)) for one in self.subscriptions]
         named += [(ConsumerKind.TENANT, check_principal(one)) for one in self.tenants]
         return list({(kind, one.lower()): (kind, one) for kind, one in named}.values())
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegionSharing:
-    """Whether a region's record says how the gallery is shared now."""
-
-    region: str
-    succeeded: bool
-    details: str = ""
 
 
 def invite(
@@ -134,31 +125,6 @@ def enable_community(
     return update_profile(ctx, gallery_id, public, ("share.enable-community", {}), if_match)
 
 
-def regions_told(ctx: Context, gallery: Gallery) -> list[RegionSharing]:
-    """Which regions' records say how a gallery is shared now; none for a private one."""
-    allowing.check(ctx, Action.GALLERY_READ, gallery.id)
-    if gallery.sharing == PRIVATE:
-        return []
-    with ctx.index.read() as tx:
-        told = {
-            places.get(tx, place_id).region: place_records.revision_in(
-                tx, place_id, gallery.id, gallery.incarnation
-            )
-            for place_id in place_records.places_with(tx, gallery.id, gallery.incarnation)
-        }
-    told.setdefault(gallery.location, None)
-    return [
-        RegionSharing(region=region, succeeded=True)
-        if revision == gallery.revision
-        else RegionSharing(
-            region=region,
-            succeeded=False,
-            details=f"its record is revision {revision or 'none'}, not {gallery.revision}",
-        )
-        for region, revision in sorted(told.items())
-    ]
-
-
 def update_profile(
     ctx: Context,
     gallery_id: GalleryId,
@@ -171,14 +137,14 @@ def update_profile(
         before = galleries.get(tx, gallery_id)
         etags.check_match(before, if_match)
         profile = change(tx, before)
-        if profile == before.sharing:
-            return before
-        revision = galleries.next_revision(tx, before.id)
-        after = replace(before, sharing=profile, revision=revision)
-        galleries.update(tx, after)
-        action, detail = logged
-        activity.log(tx, action, str(after.id), "Succeeded", detail, ctx.principal)
-    record_spreading.publish(ctx, after)
+        after = before
+        if profile != before.sharing:
+            revision = galleries.next_revision(tx, before.id)
+            after = replace(before, sharing=profile, revision=revision)
+            galleries.update(tx, after)
+            action, detail = logged
+            activity.log(tx, action, str(after.id), "Succeeded", detail, ctx.principal)
+    record_spreading.publish(ctx, after)  # a region may have been away when it was changed before
     return after
 
 

@@ -13,12 +13,13 @@ from imgrepl.model.sharing import (
     ConsumerKind,
     Invitation,
     SharingProfile,
+    SharingState,
 )
 
 if TYPE_CHECKING:  # shapes are loaded by every command, these by few
     from imgrepl.actions.granting import Access
     from imgrepl.actions.links import Link, LinkedFile
-    from imgrepl.actions.sharing import RegionSharing
+    from imgrepl.actions.sharing_status import RegionSharing
 
 Json = dict[str, Any]
 
@@ -51,19 +52,13 @@ def _community(value: CommunityInfo) -> Json:
 
 
 def status(told: "Sequence[RegionSharing]") -> Json | None:
-    """`sharingStatus` of a gallery; None for a private one."""
+    """`sharingStatus` of a gallery; None for a private one. The state of all is the worst."""
     if not told:
         return None
-    done = all(one.succeeded for one in told)
     return {
-        "aggregatedState": "Succeeded" if done else "InProgress",
+        "aggregatedState": SharingState.worst(one.state for one in told).value,
         "summary": [
-            {
-                "region": one.region,
-                "state": "Succeeded" if one.succeeded else "InProgress",
-                "details": one.details,
-            }
-            for one in told
+            {"region": one.region, "state": one.state.value, "details": one.details} for one in told
         ],
     }
 

@@ -217,12 +217,12 @@ def show(*, options: ShowGalleryOptions, run: Injected) -> Answer:
 
     Exit codes: 0 done; 3 no such gallery.
     """
-    from imgrepl.actions import galleries, sharing
+    from imgrepl.actions import galleries, sharing_status
     from imgrepl.azure import shapes, sharing_shapes
 
     with options.opened(run) as ctx:
         found = galleries.show(ctx, options.gallery_id)
-        status = sharing_shapes.status(sharing.regions_told(ctx, found))
+        status = sharing_shapes.status(sharing_status.regions_told(ctx, found))
     return Answer(shapes.gallery(found, sharing_status=status), page=PAGE)
 
 

@@ -164,12 +164,12 @@ def enable_community(*, options: GalleryOptions, if_match: IfMatch = None, run: 
     Exit codes: 0 done; 3 no such gallery; 4 it is no community gallery, or has changed meanwhile;
     5 something in it cannot be public; 9 not allowed.
     """
-    from imgrepl.actions import sharing
+    from imgrepl.actions import sharing, sharing_status
     from imgrepl.azure import shapes, sharing_shapes
 
     with run.open() as ctx:
         made = sharing.enable_community(ctx, options.gallery_id, if_match=if_match)
-        status = sharing_shapes.status(sharing.regions_told(ctx, made))
+        status = sharing_shapes.status(sharing_status.regions_told(ctx, made))
     return Answer(shapes.gallery(made, sharing_status=status))
 
 

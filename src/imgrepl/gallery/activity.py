@@ -10,6 +10,10 @@ from sqlalchemy import Connection
 
 from imgrepl.gallery.lookups import fold
 from imgrepl.gallery.schema import activity
+from imgrepl.model.gallery import GalleryId
+
+ALLOWED, REFUSED = ANSWERS = ("Allowed", "Refused")
+"""The outcomes of what the policy was asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,23 @@ def list_recent(
     chosen = chosen.where(*_conditions(wanted))
     rows = tx.execute(chosen.order_by(activity.c.id.desc()).limit(limit))
     return [ActivityEntry(**row) for row in rows.mappings()]
+
+
+def latest_of(
+    tx: Connection, resource: GalleryId, action: str | None = None
+) -> ActivityEntry | None:
+    """The last entry of this very gallery, of one action where given; never what was asked of it.
+
+    The policy's answers are left out: they change nothing.
+    """
+    chosen = sa.select(*(column for column in activity.c if column is not activity.c.id))
+    chosen = chosen.where(activity.c.target == str(resource))
+    if action is None:
+        chosen = chosen.where(activity.c.outcome.not_in(ANSWERS))
+    else:
+        chosen = chosen.where(activity.c.action == action)
+    row = tx.execute(chosen.order_by(activity.c.id.desc()).limit(1)).mappings().one_or_none()
+    return None if row is None else ActivityEntry(**row)
 
 
 def _conditions(wanted: ActivityFilter) -> list[sa.ColumnElement[bool]]:

@@ -42,6 +42,20 @@ class Role(StrEnum):
         )
 
 
+class SharingState(StrEnum):
+    """Whether a region's record says how a gallery is shared now, in Azure's words."""
+
+    SUCCEEDED = "Succeeded"
+    UNKNOWN = "Unknown"
+    IN_PROGRESS = "InProgress"
+    FAILED = "Failed"
+
+    @classmethod
+    def worst(cls, states: "Iterable[SharingState]") -> "SharingState":
+        """The last of them, in the order in which they are named here."""
+        return max(states, key=list(cls).index)
+
+
 class AssigneeKind(StrEnum):
     """Whom a role may be granted to. A service principal is a user with a name like any other."""
 
