@@ -10,7 +10,7 @@ import pytest
 
 from actions.test_sharing_actions import acting, give
 from engine.world import World, open_world
-from imgrepl.actions import activity, collecting, index, links, version_deleting
+from imgrepl.actions import activity, collecting, costs, index, links, version_deleting
 from imgrepl.actions.context import Context
 from imgrepl.actions.links import Link, LinkRequest
 from imgrepl.engine import linking
@@ -111,6 +111,22 @@ def test_a_file_larger_than_a_part_is_sent_in_parts(
     monkeypatch.setattr(linking, "PART_BYTES_MIN", 1 << 20)
     link = links.create(world.ctx, request())
     assert content(world, link) == world.disk().read_bytes()
+
+
+def test_making_the_file_is_in_the_ledger_once_and_fetching_it_is_nobodys_egress(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = costs.report(world.ctx).regions["westeurope"].bill
+    monkeypatch.setattr(linking, "PART_BYTES_MIN", 6 << 20)
+    for _ in range(2):
+        links.create(world.ctx, request())
+    after = costs.report(world.ctx).regions["westeurope"].bill
+    begun, parts, ended = 1, 3, 1  # of 16 MiB
+    assert after.requests - before.requests == begun + parts + ended
+    assert after.egress_usd == before.egress_usd
+    links.create(world.ctx, request(format="qcow2"))
+    small = costs.report(world.ctx).regions["westeurope"].bill
+    assert small.requests - after.requests == 1
 
 
 def test_the_next_link_finds_the_file_unless_it_is_to_be_good_for_longer(world: World) -> None:

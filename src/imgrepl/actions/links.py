@@ -13,10 +13,11 @@ from imgrepl.engine.collect_report import FreedFiles
 from imgrepl.engine.linking import Export
 from imgrepl.engine.reporting import Reporter
 from imgrepl.errors import ImgreplError, Interrupted, Invalid, NotFound
-from imgrepl.gallery import activity
+from imgrepl.gallery import activity, ledger
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import regions as region_rows
 from imgrepl.gallery import versions as rows
+from imgrepl.gallery.ledger import LedgerEntry
 from imgrepl.layout import keys
 from imgrepl.model import soft_deletion
 from imgrepl.model.gallery import DefinitionId, ImageVersion, VersionDisk, VersionId
@@ -266,7 +267,7 @@ def _made(
     reporter = Reporter(ctx.engine, "link", str(version.id))
     with reporter:
         reporter.begin(manifest.occupied_bytes)
-        return linking.make(
+        made = linking.make(
             ctx.engine,
             place,
             links,
@@ -275,6 +276,24 @@ def _made(
             scratch=ctx.state_dir / "exports",
             progress=reporter.advance,
         )
+    _note(ctx, place, version, made)
+    return made
+
+
+def _note(ctx: Context, place: Place, version: ImageVersion, made: Export) -> None:
+    """What making the file took; how often it is fetched is known to the bucket's server alone."""
+    entry = LedgerEntry(
+        at=ctx.clock.now(),
+        version=version.id,
+        from_region=place.region,
+        to_region=place.region,
+        is_first=False,
+        egress_bytes=0,
+        sent_bytes=made.size_bytes,
+        requests=linking.requests_of(made.size_bytes),
+    )
+    with ctx.index.begin() as tx:
+        ledger.note(tx, entry)
 
 
 def _signed(

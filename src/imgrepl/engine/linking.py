@@ -38,6 +38,13 @@ class Export:
     size_bytes: int
 
 
+def requests_of(size_bytes: int) -> int:
+    """How many requests write a file of this length: one, or its parts with a start and an end."""
+    if size_bytes <= PART_BYTES_MIN:
+        return 1
+    return -(-size_bytes // _part_bytes(size_bytes)) + 2
+
+
 def list_exports(store: Lists, content_id: ContentId | None = None) -> list[Export]:
     """The image files of a place, or of one disk there; those that are kept longest first."""
     prefix = keys.EXPORTS_PREFIX if content_id is None else keys.export_prefix(content_id)
@@ -162,12 +169,11 @@ def _upload(engine: Engine, place: Place, links: Links, path: Path, key: str) ->
     if size_bytes <= PART_BYTES_MIN:
         store.put(key, path.read_bytes(), if_absent=True)
         return
-    part_bytes = max(PART_BYTES_MIN, -(-size_bytes // PARTS_MAX))
     upload_id = links.begin(key)
     try:
         etags = [
             links.put_part(key, upload_id, number, piece)
-            for number, piece in enumerate(_pieces(engine, path, part_bytes), start=1)
+            for number, piece in enumerate(_pieces(engine, path, _part_bytes(size_bytes)), start=1)
         ]
         links.finish(key, upload_id, etags)
     except BaseException:
@@ -181,6 +187,10 @@ def _upload(engine: Engine, place: Place, links: Links, path: Path, key: str) ->
             target=key,
             hint="the same command again makes the image file anew",
         )
+
+
+def _part_bytes(size_bytes: int) -> int:
+    return max(PART_BYTES_MIN, -(-size_bytes // PARTS_MAX))
 
 
 def _give_up(links: Links, key: str, upload_id: str) -> None:
