@@ -101,6 +101,28 @@ def test_workers_windows_and_slow_uploads_change_neither_packs_nor_runs(
     assert one.counts == two.counts
 
 
+def sources() -> bytes:
+    """Text that more effort makes shorter: modules of Python itself."""
+    folder = Path(random.__file__).parent
+    return b"".join(path.read_bytes() for path in sorted(folder.glob("[a-t]*.py")))
+
+
+def test_an_update_is_compressed_harder_than_a_first_version() -> None:
+    text = sources()
+    old, new = text[: 2 * MEBIBYTE], text[2 * MEBIBYTE :][: MEBIBYTE // 4]
+    first = PieceDisk(4 * MEBIBYTE, {0: old})
+    repeated = {2 * MEBIBYTE * number: old for number in range(1, 4)}
+    update = PieceDisk(9 * MEBIBYTE, {0: old, **repeated, 8 * MEBIBYTE: new})
+
+    def stored_bytes(disks: list[Disk], level_update: int) -> int:
+        shelf = PackShelf()
+        ingest(disks, shelf, replace(OPTIONS, zstd_level_update=level_update))
+        return sum(map(len, shelf.packs.values()))
+
+    assert stored_bytes([first], 9) == stored_bytes([first], 3)
+    assert stored_bytes([first, update], 9) < stored_bytes([first, update], 3)
+
+
 def test_what_occurs_twice_is_packed_once_within_a_disk_and_across_disks() -> None:
     data = random.Random(1).randbytes(MEBIBYTE)
     twice = PieceDisk(4 * MEBIBYTE, {0: data, 2 * MEBIBYTE: data})

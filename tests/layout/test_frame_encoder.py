@@ -22,33 +22,33 @@ def shorter_but_for_its_middle() -> bytes:
 
 
 def test_every_frame_gives_its_chunk_back_whatever_came_before() -> None:
-    encoder = FrameEncoder(3)
+    encoder = FrameEncoder()
     for chunk in [*dense_chunks(2 * DENSE_CHUNKS), TEXT[:CHUNK_BYTES], *dense_chunks(3)]:
-        codec, frame = encoder.encode(chunk)
+        codec, frame = encoder.encode(chunk, level=3)
         assert decode_plain(codec, frame, len(chunk)) == chunk
 
 
 def test_a_few_dense_chunks_do_not_keep_the_next_one_from_being_compressed() -> None:
-    encoder = FrameEncoder(3)
+    encoder = FrameEncoder()
     for chunk in dense_chunks(DENSE_CHUNKS - 1):
-        assert encoder.encode(chunk)[0] is Codec.RAW
+        assert encoder.encode(chunk, level=3)[0] is Codec.RAW
     mixed = shorter_but_for_its_middle()
-    assert encoder.encode(mixed) == encode_frame(mixed, level=3)
+    assert encoder.encode(mixed, level=3) == encode_frame(mixed, level=3)
 
 
 def test_after_many_dense_chunks_a_dense_middle_block_speaks_for_its_chunk() -> None:
-    encoder = FrameEncoder(3)
+    encoder = FrameEncoder()
     for chunk in dense_chunks(DENSE_CHUNKS):
-        encoder.encode(chunk)
+        encoder.encode(chunk, level=3)
     mixed = shorter_but_for_its_middle()
     assert encode_frame(mixed, level=3)[0] is Codec.ZSTD
-    assert encoder.encode(mixed) == (Codec.RAW, mixed)
+    assert encoder.encode(mixed, level=3) == (Codec.RAW, mixed)
 
 
 def test_the_first_chunk_that_compresses_ends_the_doubt() -> None:
-    encoder = FrameEncoder(3)
+    encoder = FrameEncoder()
     for chunk in dense_chunks(2 * DENSE_CHUNKS):
-        encoder.encode(chunk)
-    assert encoder.encode(TEXT[:CHUNK_BYTES])[0] is Codec.ZSTD
+        encoder.encode(chunk, level=3)
+    assert encoder.encode(TEXT[:CHUNK_BYTES], level=3)[0] is Codec.ZSTD
     mixed = shorter_but_for_its_middle()
-    assert encoder.encode(mixed)[0] is Codec.ZSTD
+    assert encoder.encode(mixed, level=3)[0] is Codec.ZSTD

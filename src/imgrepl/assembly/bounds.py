@@ -16,6 +16,7 @@ def engine_options(settings: Settings) -> EngineOptions:
     return EngineOptions(
         workers=settings.workers,
         zstd_level=settings.zstd_level,
+        zstd_level_update=settings.zstd_level_update,
         uploads_in_flight=settings.uploads_in_flight,
         region_uploads=settings.region_uploads,
         downloads_in_flight=settings.downloads_in_flight,

@@ -70,6 +70,28 @@ class _Decided(NamedTuple):
     frames: Future[list[tuple[FrameEntry, Buffer]]]
 
 
+class _Effort:
+    """Compresses harder while at most a third of what came so far is new.
+
+    That is an update: its new bytes are few, and every later version keeps most of them.
+    """
+
+    def __init__(self, level: int, level_update: int) -> None:
+        self._level, self._level_update = level, level_update
+        self._chunks = self._new = 0
+
+    def levels(self, decisions: list[Decision]) -> dict[int, int]:
+        """The level for each new chunk, by its number among `decisions`."""
+        levels: dict[int, int] = {}
+        for number, decision in enumerate(decisions):
+            self._chunks += 1
+            if decision.new:
+                self._new += 1
+                is_update = 3 * self._new <= self._chunks
+                levels[number] = self._level_update if is_update else self._level
+        return levels
+
+
 class Ingest:
     """Ingests the disks of one version into one place, one after the other, into shared packs."""
 
@@ -88,6 +110,7 @@ class Ingest:
         self._sink = sink
         self._stop = stop
         self._packer = Packer(domain, options.pack_bytes_target, self._hand_on)
+        self._effort = _Effort(options.zstd_level, options.zstd_level_update)
         self.counts = IngestCounts()
 
     def disk(
@@ -134,8 +157,8 @@ class Ingest:
             chunk_ids = named.chunk_ids.result()
             self._note_finished()
             decisions = self._dedup.decide(chunk_ids)
-            new = [number for number, decision in enumerate(decisions) if decision.new]
-            frames = pool.submit(_compress, named.window, new, chunk_ids, self._options.zstd_level)
+            new = self._effort.levels(decisions)
+            frames = pool.submit(_compress, named.window, new, chunk_ids)
             ahead.append(_Decided(named.window, chunk_ids, decisions, frames))
             if len(ahead) > self._options.windows_in_flight // 2:
                 yield ahead.popleft()
@@ -170,13 +193,13 @@ def _name(chunk_key: bytes, window: CutWindow) -> list[ChunkId]:
 
 
 def _compress(
-    window: CutWindow, numbers: list[int], chunk_ids: list[ChunkId], level: int
+    window: CutWindow, levels: dict[int, int], chunk_ids: list[ChunkId]
 ) -> list[tuple[FrameEntry, Buffer]]:
-    """Frames of the chunks that are new; a raw one is a view of its window, until it is packed."""
+    """Frames of the chunks that have a level; a raw one is a view of its window, until packed."""
     frames: list[tuple[FrameEntry, Buffer]] = []
-    encoder = FrameEncoder(level)
-    for number in numbers:
+    encoder = FrameEncoder()
+    for number, level in levels.items():
         start, end = window.chunks[number]
-        codec, frame = encoder.encode(window.data[start:end])
+        codec, frame = encoder.encode(window.data[start:end], level=level)
         frames.append((FrameEntry(chunk_ids[number], len(frame), end - start, codec), frame))
     return frames

@@ -27,6 +27,8 @@ class EngineOptions:
     windows_in_flight: int = 6
     """Windows between reading and packing."""
     zstd_level: int = 3
+    zstd_level_update: int = 6
+    """While at most a third of what was read so far is new."""
     pack_bytes_target: int = 16 * MEBIBYTE
     """A pack is closed once its frames reach this."""
     uploads_in_flight: int = 3

@@ -56,22 +56,23 @@ class FrameEncoder:
     chunk's frame follows from the chunks before it alone. Not thread-safe.
     """
 
-    def __init__(self, level: int) -> None:
-        self._level = level
+    def __init__(self) -> None:
         self._dense_chunks = 0
 
-    def encode(self, chunk: Buffer) -> tuple[Codec, Buffer]:
+    def encode(self, chunk: Buffer, *, level: int) -> tuple[Codec, Buffer]:
         """The shorter of `chunk` itself and its zstd frame, but for what only seems not to."""
-        if self._dense_chunks >= DENSE_CHUNKS and self._is_dense(chunk):
+        if self._dense_chunks >= DENSE_CHUNKS and _is_dense(chunk, level):
             return Codec.RAW, chunk
-        codec, frame = encode_frame(chunk, level=self._level)
+        codec, frame = encode_frame(chunk, level=level)
         self._dense_chunks = self._dense_chunks + 1 if codec is Codec.RAW else 0
         return codec, frame
 
-    def _is_dense(self, chunk: Buffer) -> bool:
-        middle = len(chunk) // 2 // BLOCK_BYTES * BLOCK_BYTES
-        codec, _frame = encode_frame(chunk[middle : middle + BLOCK_BYTES], level=self._level)
-        return codec is Codec.RAW
+
+def _is_dense(chunk: Buffer, level: int) -> bool:
+    """Whether the block in the middle does not get shorter."""
+    middle = len(chunk) // 2 // BLOCK_BYTES * BLOCK_BYTES
+    codec, _frame = encode_frame(chunk[middle : middle + BLOCK_BYTES], level=level)
+    return codec is Codec.RAW
 
 
 def decode_plain(codec: Codec, frame: Buffer, plain_bytes: int) -> bytes:

@@ -52,6 +52,7 @@ OPTIONS = EngineOptions(
     window_bytes=256 * KIBIBYTE,
     windows_in_flight=4,
     zstd_level=1,
+    zstd_level_update=1,
     pack_bytes_target=128 * KIBIBYTE,
     uploads_in_flight=2,
     transfer_budget_bytes=512 * KIBIBYTE,
