@@ -23,7 +23,7 @@ from imgrepl.gallery import contents, moved, packs, places, replicas, upgrade, v
 from imgrepl.gallery import regions as region_rows
 from imgrepl.gallery.database import GalleryIndex
 from imgrepl.layout import keys
-from imgrepl.model.region import Endpoint, Place, Region, roles_of
+from imgrepl.model.region import Endpoint, Place, PlaceRole, Region, roles_of
 from imgrepl.model.replica import ReplicaState
 from imgrepl.store.opening import open_store
 from imgrepl.store.options import StoreOptions
@@ -319,7 +319,8 @@ class MortalGallery:
                         region = region_rows.get(tx, replica.region)
                         place = _place(tx, region, role, replica.number)
                         lacking = moved.lacking(tx, place.id, version.content_ids)
-                        assert not self._unhurt(tx, place, lacking), (version.id, place.name)
+                        unhurt = self._unhurt(tx, place, lacking)
+                        assert not unhurt, (str(version.id), place, unhurt, self._injured)
             every = places.list_all(tx)
             rows = {place: packs.all_in(tx, place.id) for place in every}
         for place, those in rows.items():
@@ -370,13 +371,16 @@ class MortalGallery:
         with self._reading() as tx:
             (version,) = [v for v in versions.list_all(tx) if str(v.id.version) == name]
             (content_id,) = version.content_ids
-            named = contents.packs_of(tx, [content_id])
+            named = set(contents.packs_of(tx, [content_id]))
+            away = _place(tx, region_rows.get(tx, AWAY), PlaceRole.STANDARD, 0)
+            for row in moved.find(tx, away.id, named).values():
+                named |= row.parts
         for region, kinds in ((AWAY, ("packs/",)), (HOME, ("manifests/", "seals/"))):
             store = self._store(self._endpoints[region].below("r0"))
             kind = self._dice.choice(kinds)
             listed = [info.key for info in store.list(kind)]
             mine = [k for k in listed if any(i in k for i in (*named, content_id))]
-            key = self._dice.choice(sorted(mine) or sorted(listed))
+            key = self._dice.choice(sorted(mine))
             self._injured.add((self._endpoints[region].below("r0").url, key))
             if self._dice.random() < 0.5:
                 store.delete([key])
