@@ -111,6 +111,7 @@ class MortalGallery:
         fate = self._run(work, *self._end(work))
         while fate.killed:
             self.tally.kills[work.kind] += 1
+            tell(f"{' '.join(map(str, work.words))} died: {fate.points[-1:]}")
             self._assert_nothing_lost()
             again = self._dice.random() < 0.25
             fate = self._run(work, *(self._end(work) if again else (None, None)), after_death=True)

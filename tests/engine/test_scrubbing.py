@@ -15,7 +15,7 @@ from imgrepl.engine import scrubber
 from imgrepl.engine.scrubber import ScrubReport
 from imgrepl.errors import Conflict, Corrupt, Interrupted, Invalid, NotFound, Unavailable
 from imgrepl.gallery import operations, packs, schema
-from imgrepl.model.ids import OperationId, PackId
+from imgrepl.model.ids import OperationId, PackId, PlaceId
 from imgrepl.model.operation import OperationKind, OperationState, Owner
 from imgrepl.model.proof import ProofLevel
 from imgrepl.testing.faulty import Fault, FaultKind, damaged, flipped
@@ -231,6 +231,25 @@ def test_a_scrub_whose_process_died_is_gone_on_with(aged: World) -> None:
     aged.restart()
     assert scrub(aged).is_complete
     assert states(aged) == {OperationState.SUCCEEDED}
+
+
+@pytest.mark.parametrize("verb", ["before", "after"])
+def test_a_scrub_that_died_while_it_mended_leaves_nothing_that_the_next_overlooks(
+    aged: World, verb: str
+) -> None:
+    """The damaged object is given up by then, and the new one intended: neither is there."""
+    key = older_key(aged)
+    damaged(aged.store(), key, flip)
+    kind = FaultKind.CRASH_BEFORE if verb == "before" else FaultKind.CRASH_AFTER
+    aged.store().faults.append(Fault(kind, "put", "packs/"))
+    with pytest.raises(BaseException, match="packs/"):
+        scrub(aged)
+    aged.restart()
+    assert scrub(aged).error is None
+    with aged.index.read() as tx:
+        there = packs.present_ids(tx, PlaceId(1))
+    assert key[9:73] in there
+    assert scrub(aged).found == ()
 
 
 def test_only_one_process_scrubs_at_a_time(aged: World) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
-from imgrepl.engine import healing, sealer
+from imgrepl.engine import healing, resume, sealer
 from imgrepl.engine.context import Engine
 from imgrepl.engine.damage import LOST, harm_of
 from imgrepl.engine.healing import Healed, Outcome
@@ -130,6 +130,8 @@ class _Scrub:
         """A few packs and the small objects of a few replicas in turn, until nothing is left."""
         with self._reporter:
             self._reporter.begin(self._bounds.bytes_max)
+            places = list(self._places.values())
+            resume.settle_intents(self._engine, self._lease.operation.id, places)
             self._mend_known()
             while not self._is_spent():
                 did_packs = self._scrub_packs()
@@ -271,15 +273,19 @@ class _Scrub:
             self._looked_at(version, region)
 
     def _lacking(self, version: ImageVersion, part: RegionPart) -> list[Fault]:
-        """Packs of which a complete replica has not even a damaged object left."""
+        """Packs of which a complete replica has not even a damaged object left.
+
+        What is intended is not there: who intended it may have died.
+        """
         faults = []
         for place in _complete_places(part):
             with self._engine.index.read() as tx:
                 lacking = moved.lacking(tx, place.id, version.content_ids)
-                known = packs.live_in(tx, place.id, lacking)
+                rows = packs.live_in(tx, place.id, lacking)
+            damaged = {pack_id for pack_id, row in rows.items() if row.state == packs.DAMAGED}
             faults += [
                 Fault(place, keys.pack_key(pack_id, 0), pack_id, MISSING)
-                for pack_id in sorted(lacking - known.keys())
+                for pack_id in sorted(lacking - damaged)
             ]
         return faults
 
