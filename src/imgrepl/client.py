@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from imgrepl.actions import (
     downloads,
     following,
     galleries,
+    links,
     regions,
     updating,
     verifying,
@@ -22,6 +24,7 @@ from imgrepl.actions import (
 from imgrepl.actions.context import Context
 from imgrepl.actions.copying import CopyVersion
 from imgrepl.actions.downloads import DownloadRequest
+from imgrepl.actions.links import Link, LinkedFile, LinkRequest
 from imgrepl.actions.version_requests import (
     CreateVersion,
     TargetRequest,
@@ -29,6 +32,7 @@ from imgrepl.actions.version_requests import (
     VersionView,
 )
 from imgrepl.assembly.app import open_app
+from imgrepl.client_sharing import Sharing
 from imgrepl.gallery import versions as version_rows
 from imgrepl.model.events import EventSink, silent
 from imgrepl.model.gallery import Gallery, VersionId, VersionName
@@ -46,15 +50,18 @@ def connect(
     index: str | None = None,
     *,
     config: str | None = None,
+    principal: str | None = None,
     events: EventSink = silent,
     stop: threading.Event | None = None,
 ) -> Iterator["Client"]:
     """Opens a gallery index, as `--index` and the settings name it, for as long as the block lasts.
 
+    `principal` is who asks, as `--principal` has it; the index's owner where it is None.
     `events` is told of progress from several threads; setting `stop` ends running work between two
     steps with `Interrupted`. Raises `Conflict` (`IndexNewerThanProgram`) and `Unavailable`.
     """
-    flags = [Given("index", index, "connect()")] if index is not None else []
+    named = {"index": index, "principal": principal}
+    flags = [Given(key, text, "connect()") for key, text in named.items() if text is not None]
     settings = load(flags, process_environment(), config).settings
     with open_app(settings, events, stop or threading.Event()) as app:
         yield Client(app.ctx)
@@ -69,6 +76,11 @@ class Client:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+
+    @property
+    def sharing(self) -> Sharing:
+        """Roles, direct shares and community galleries."""
+        return Sharing(self._ctx)
 
     def add_region(self, name: str, url: str, **endpoint: str | None) -> Region:
         """Registers a region at `s3://BUCKET[/PREFIX]` or `file:///PATH`.
@@ -218,6 +230,40 @@ class Client:
     def purge(self, version: str) -> dict[str, Any]:
         """Deletes for good what lies in the bin."""
         return version_bin.purge(self._ctx, self._id(version))
+
+    def link(
+        self,
+        version: str,
+        *,
+        file_format: str = "qcow2",
+        region: str | None = None,
+        lun: int | None = None,
+        expires_in: timedelta = timedelta(hours=24),
+        dry_run: bool = False,
+    ) -> Link:
+        """A signed address of one disk, for whoever has no other way to it.
+
+        It is good for 1 minute to 7 days; its image file is made once and found again. Only a
+        region on an S3 server has links.
+        """
+        definition, name = parse_version_reference(version)
+        request = LinkRequest(
+            definition=definition,
+            name=name,
+            lun=lun,
+            format=file_format,
+            region=region,
+            expires_in=expires_in,
+        )
+        return links.create(self._ctx, request, dry_run=dry_run)
+
+    def links(self, version: str) -> list[LinkedFile]:
+        """The image files that links to a version's disks lead to."""
+        return links.list_of(self._ctx, self._id(version))
+
+    def revoke_links(self, version: str) -> list[LinkedFile]:
+        """Deletes them: every link to them is dead at once."""
+        return links.revoke(self._ctx, self._id(version))
 
     def _id(self, version: str) -> VersionId:
         definition, name = parse_version_reference(version)

@@ -53,7 +53,7 @@ from imgrepl.model.sharing import Assignee, Caller, Role, SharingPermission
 from imgrepl.model.waiting import WAIT_FOR_ALL, WaitFor
 
 SOURCE = Path(imgrepl.__file__).parent
-DOORS = [SOURCE / "client.py", *SOURCE.glob("cli/*.py"), *SOURCE.glob("api/**/*.py")]
+DOORS = [*SOURCE.glob("client*.py"), *SOURCE.glob("cli/*.py"), *SOURCE.glob("api/**/*.py")]
 
 GALLERY = GalleryId(gallery="golden")
 DEFINITION = GALLERY.definition("debian")

@@ -453,6 +453,17 @@ def test_the_profile_and_its_status_are_shown_as_azure_shows_them(world: World) 
     }
 
 
+def test_a_refusal_says_of_a_role_further_in_that_it_does_not_reach_up(world: World) -> None:
+    give(world, world.definition, Role.OWNER, "alice")
+    with pytest.raises(NotAllowed) as refused:
+        galleries.show(acting(world, "alice"), world.definition.gallery)
+    (reason,) = refused.value.details
+    assert reason == "alice has Owner on golden/debian, which does not reach up to golden"
+    with pytest.raises(NotAllowed) as other:
+        galleries.show(acting(world, "bob"), world.definition.gallery)
+    assert "alice" not in str(other.value.details)
+
+
 def status_of(world: World, ctx: Context | None = None) -> tuple[str, dict[str, str]]:
     """The aggregated state, and each region's state with the first word of its details."""
     asking = ctx or world.ctx

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import imgrepl
+from docs.test_sharing_page import run
 from e2e.command_line import DEFINITION, VERSION, Cli
 from servers import server_of
 
@@ -53,3 +55,29 @@ def test_a_directory_says_that_it_gives_out_no_links(one_region: Cli, image: Pat
     refused = one_region("image-version", "link", *VERSION)
     assert (refused.status, refused.error["code"]) == (5, "LinkNotPossible")
     assert "image-version download" in refused.error["hint"]
+
+
+@pytest.mark.servers
+def test_the_block_of_links_on_the_page_of_sharing_does_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = server_of("seaweedfs")
+    source = tmp_path / "small.raw"
+    source.write_bytes(bytes(range(256)) * 4096)
+    place = server.new_endpoint()
+    for name, text in server.environment.items():
+        monkeypatch.setenv(name, text)
+    with imgrepl.connect(f"sqlite:///{tmp_path}/index.sqlite3") as client:
+        client.add_region(
+            "eastus", place.url, endpoint_url=place.endpoint_url, credentials_env="TEST"
+        )
+        client.publish("golden/debian/1.0.0", source)
+
+    run("links", tmp_path, monkeypatch)
+
+    sha256, sizes = capsys.readouterr().out.strip().split(" ", 1)
+    fetched_file = tmp_path / "debian.qcow2"
+    assert hashlib.sha256(fetched_file.read_bytes()).hexdigest() == sha256
+    assert sizes == f"[{fetched_file.stat().st_size}]"
+    with imgrepl.connect(f"sqlite:///{tmp_path}/index.sqlite3") as client:
+        assert client.links("golden/debian/1.0.0") == []

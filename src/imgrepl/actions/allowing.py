@@ -65,8 +65,11 @@ def decide(ctx: Context, caller: Caller, action: Action, scope: Scope) -> Decisi
         return policy.decide(caller, action, scope, Standing(owner=ctx.index_owner))
     with ctx.index.read() as tx:
         own = shares.resolved(tx, scope)
-        standing = shares.standing_at(tx, own, ctx.index_owner)
-    return policy.decide(caller, action, own, standing)
+        decision = policy.decide(caller, action, own, shares.standing_at(tx, own, ctx.index_owner))
+        if decision.allowed:
+            return decision
+        # what they have further in allows nothing here, and belongs to the reasons
+        return policy.decide(caller, action, own, shares.standing_of_all(tx, ctx.index_owner))
 
 
 def of_oneself(_ctx: Context, answer: T) -> T:

@@ -25,6 +25,22 @@ def version_id_of_json(value: Mapping[str, str]) -> VersionId:
     return gallery.definition(value["definition"]).version(VersionName.parse(value["version"]))
 
 
+def parse_gallery_reference(text: str) -> GalleryId:
+    """Reads `[SUBSCRIPTION/][GROUP/]GALLERY`. Raises `Invalid` (`InvalidGalleryReference`)."""
+    parts = text.split("/")
+    if not 1 <= len(parts) <= 3 or not all(parts):
+        raise Invalid(
+            f"{text!r} names no gallery: [SUBSCRIPTION/][GROUP/]GALLERY",
+            code="InvalidGalleryReference",
+            target=text,
+            hint="for example golden, or prod/images/golden",
+        )
+    *above, gallery = parts
+    group = above[-1] if above else "default"
+    subscription = above[-2] if len(above) > 1 else "default"
+    return GalleryId(subscription=subscription, group=group, gallery=gallery)
+
+
 def parse_version_reference(text: str) -> tuple[DefinitionId, str]:
     """Reads `[SUBSCRIPTION/][GROUP/]GALLERY/NAME/VERSION`; the version may be `latest`.
 
@@ -38,8 +54,5 @@ def parse_version_reference(text: str) -> tuple[DefinitionId, str]:
             target=text,
             hint="for example imgrepl:golden/debian/1.0.0",
         )
-    *above, gallery, definition, version = parts
-    group = above[-1] if above else "default"
-    subscription = above[-2] if len(above) > 1 else "default"
-    owner = GalleryId(subscription=subscription, group=group, gallery=gallery)
-    return owner.definition(definition), version
+    *above, definition, version = parts
+    return parse_gallery_reference("/".join(above)).definition(definition), version
