@@ -8,7 +8,7 @@ import pytest
 
 from engine.collecting_kit import PATCHED, add_rich_region, collect, everything, forget, patched
 from engine.world import CAPABLE, REGIONS, World, open_world
-from imgrepl.actions import collecting
+from imgrepl.actions import collecting, verifying
 from imgrepl.errors import Conflict, Corrupt, Unavailable
 from imgrepl.gallery import contents, records_log, versions
 from imgrepl.layout import keys
@@ -41,6 +41,37 @@ def test_collect_deletes_nothing_when_the_listing_fails(two: World, prefix: str)
     assert two.keys(region="westeurope") == before
     assert isinstance(report.error, Unavailable)
     assert len(two.pack_ids("eastus")) < len(two.pack_ids("westeurope"))
+
+
+@pytest.mark.parametrize("lacking", ["records/", "records/default/default/golden/debian/1.0.1"])
+def test_collect_deletes_nothing_when_the_listing_lacks_a_record_that_was_written(
+    two: World, lacking: str
+) -> None:
+    """Of an index that forgot a version, records alone say what that version needs."""
+    if lacking == "records/":
+        forget(two, "1.0.1")
+    stores = [two.store(region).inner for region in REGIONS]
+    hidden = [{one.key: store.get(one.key) for one in store.list(lacking)} for store in stores]
+    for store, records in zip(stores, hidden, strict=True):
+        store.delete(list(records))
+    before = everything(two)
+    report = collect(two)
+    assert everything(two) == before
+    assert isinstance(report.error, Unavailable)
+    assert report.error.code == "ListingIncomplete"
+    for store, records in zip(stores, hidden, strict=True):
+        for key, content in records.items():
+            store.put(key, content)
+    assert collect(two).error is None
+    assert [len(two.pack_ids(region)) for region in REGIONS] == [3, 3, 3]
+
+
+def test_collect_goes_on_when_a_record_that_was_lost_is_written_again(two: World) -> None:
+    lost = two.keys("records/default/default/golden/debian/1.0.1", "westeurope")
+    two.store("westeurope").inner.delete(lost)
+    assert collect(two).error is not None
+    verifying.repair(two.ctx, two.id("1.0.1"))
+    assert collect(two).error is None
 
 
 def test_a_region_that_is_away_is_collected_when_it_is_back(two: World) -> None:

@@ -5,7 +5,7 @@ record is read, and unless the index says the same of it, or knows of a later re
 names is kept in all regions that it targets.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 from imgrepl.engine.context import Engine
 from imgrepl.engine.region_records import (
     VERSION_NAMES,
+    RecordListing,
     list_records,
     read_records,
     resource_of,
 )
-from imgrepl.errors import Corrupt
-from imgrepl.gallery import contents, identity, moved, records_log, versions
+from imgrepl.errors import Corrupt, Unavailable
+from imgrepl.gallery import contents, identity, moved, place_records, records_log, versions
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import regions as region_rows
 from imgrepl.gallery.lookups import resource_key
@@ -114,13 +115,18 @@ def read_needs(engine: Engine, places: Sequence[Place], record_place: Place) -> 
     """Reads every record of a region that was not buried; `places` are those of the region.
 
     Raises `Corrupt` (`RecordUnreadable`) for a record that is not understood, or that names a
-    content of which neither the index nor the region has a manifest; and what the store raises.
-    Then nothing may be deleted in that region.
+    content of which neither the index nor the region has a manifest; `Unavailable`
+    (`ListingIncomplete`) for a listing that lacks what was written; and what the store raises. Then
+    nothing may be deleted in that region.
     """
     store = engine.stores.of(record_place)
-    listed = [key for key in list_records(store).newest if len(key.path) == VERSION_NAMES]
+    with engine.index.read() as tx:  # read before the listing, which lacks none of these
+        written = place_records.all_in(tx, record_place.id).keys()
+    listing = list_records(store)
     with engine.index.read() as tx:  # read after the listing: what was committed by then is known
         known = Known.of(tx)
+    _check_complete(store.url, listing, known, written)
+    listed = [key for key in listing.newest if len(key.path) == VERSION_NAMES]
     wanted = [key for key in listed if not known.is_buried(key)]
     needs = []
     for key, record in read_records(engine, store, wanted).items():
@@ -135,6 +141,27 @@ def read_needs(engine: Engine, places: Sequence[Place], record_place: Place) -> 
         if row is None or not known.vouches_for(row, version):
             needs.append(_need(engine, where, version, row, places))
     return needs
+
+
+def _check_complete(url: str, listing: RecordListing, known: Known, written: Set[_Name]) -> None:
+    """That the listing has a record of each version that stands, and any where any was written.
+
+    One that lacks those may lack others, of versions that this index does not know. Raises
+    `Unavailable` (`ListingIncomplete`).
+    """
+    listed = {_name(key) for key in listing.newest}
+    stand = {name for name, version in known.versions.items() if version.committed}
+    lacking = sorted(path for path, _ in (written & stand) - listed)
+    if not lacking and (listed or not written):
+        return
+    raise Unavailable(
+        f"the listing of {url} has {listing.all} records, and none of"
+        f" {lacking[0] if lacking else 'those that were written there'}",
+        code="ListingIncomplete",
+        target=url,
+        hint="nothing is deleted on the strength of it. If records were lost, `imgrepl"
+        " image-version repair` writes those of a version again",
+    )
 
 
 def _need(
