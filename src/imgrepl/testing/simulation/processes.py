@@ -3,6 +3,7 @@
 All share one SQLite file, as processes of one machine do, and a database clock that the world sets.
 """
 
+import gc
 import random as _random  # noqa: TID251 - only to hold it still: see `seeded_libraries`
 import shutil
 import sqlite3
@@ -155,6 +156,21 @@ def simulated_identities(scheduler: Scheduler) -> Iterator[dict[int, Process]]:
         mock.patch.object(owner, "_exists", lambda number: started(number) is not None),
     ):
         yield table
+
+
+@contextmanager
+def garbage_stays() -> Iterator[None]:
+    """No cycles are collected before the end.
+
+    That happens whenever enough was allocated, in any test before, too; executors wake their
+    threads by it and generators end, so it would turn the dice.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.collect(0)  # all that was made meanwhile is young
 
 
 @contextmanager

@@ -213,9 +213,13 @@ class Scheduler:
 
     # ------------------------------------------------------------------ turns
 
-    def _new(self, name: str, process: Process | None) -> Task:
+    def numbered(self) -> int:
+        """A number that nothing had before: an identity that is the same in each run."""
         self._made += 1
-        task = Task(name=name, process=process, number=self._made)
+        return self._made
+
+    def _new(self, name: str, process: Process | None) -> Task:
+        task = Task(name=name, process=process, number=self.numbered())
         task.gate.acquire()
         self._tasks.append(task)
         return task

@@ -9,6 +9,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -116,6 +117,9 @@ def cooperative_threads(scheduler: Scheduler) -> Iterator[None]:
     def now() -> float:
         return scheduler.now
 
+    def number_of(future: Future[Any]) -> int:
+        return future.__dict__.setdefault("_number", scheduler.numbered())  # type: ignore[no-any-return]
+
     with (
         mock.patch.object(threading, "Lock", lock),
         mock.patch.object(threading, "_allocate_lock", lock),
@@ -123,6 +127,7 @@ def cooperative_threads(scheduler: Scheduler) -> Iterator[None]:
         mock.patch.object(threading, "Thread", thread),
         mock.patch.object(threading, "_time", now),
         mock.patch.object(queue, "SimpleQueue", simple_queue),
+        mock.patch.object(Future, "__hash__", number_of),  # who waits for many gets a set of them
     ):
         yield
 
@@ -146,9 +151,14 @@ class CooperativeThread:
         self._target = target
         self._args, self._kwargs = args, dict(kwargs or {})
         self._task: Task | None = None
+        self._number = scheduler.numbered()
         self.name = name or "thread"
         self.daemon = bool(daemon)
         self.ident: int | None = None
+
+    def __hash__(self) -> int:
+        """Executors keep threads in a set and join them in its order: the same in each run."""
+        return self._number
 
     def start(self) -> None:
         """Makes it ready; the caller goes on."""

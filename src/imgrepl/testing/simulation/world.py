@@ -37,6 +37,7 @@ from imgrepl.testing.simulation.processes import (
     SimulatedClock,
     SimulatedDatabase,
     SimulatedIndex,
+    garbage_stays,
     seeded_libraries,
     simulated_identities,
 )
@@ -290,6 +291,7 @@ class SimulatedWorld:
             state_dir=self.folder,
             open_source=lambda name, **_where: open_source(name),
             spawn=spawned.append,
+            choose=lambda count: int(self.roll() * count),
         )
         running = Running(process, index, ctx, stores, told, spawned)
         self._running.append(running)
@@ -365,6 +367,7 @@ def open_world(
     databases[0].begin_anew()
     scheduler = Scheduler(roll)
     with ExitStack() as stack:
+        stack.enter_context(garbage_stays())
         stack.callback(scheduler.close)
         stack.enter_context(cooperative_threads(scheduler))
         stack.enter_context(seeded_libraries(roll))
