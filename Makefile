@@ -32,7 +32,7 @@ test:  ## the whole check: tools, format, lint, types, rooms, every test; JOBS=2
 	@scripts/environment.sh dev
 	@scripts/test_tools.sh
 	@scripts/check.sh
-	.venv/bin/pytest -n $(JOBS) --dist loadfile -rfEs --no-fold-skipped $(TESTS)
+	.venv/bin/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rfEs --no-fold-skipped $(TESTS)
 
 bench:  ## imgrepl beside what people use today, on real servers; BENCH_IMAGES=folder BENCH="start index"
 	@scripts/environment.sh lab
