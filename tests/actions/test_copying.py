@@ -233,7 +233,7 @@ def test_a_store_that_cuts_otherwise_gets_the_disk_cut_anew(world: World, tmp_pa
     publish(world, "1.0.0")
     publish(world, "1.0.1", **PATCHED, sha256=True)
     with open_world(tmp_path / "other", buckets=world.buckets, region_names=("moon",)) as target:
-        _recut(target)
+        recut(target)
         acquaint(target, world)
         copied = copy(target, world, "1.0.1")
         assert copied.version.content_ids != world.view("1.0.1").version.content_ids
@@ -244,7 +244,8 @@ def test_a_store_that_cuts_otherwise_gets_the_disk_cut_anew(world: World, tmp_pa
         assert copy(target, world, "1.0.1").version == copied.version
 
 
-def _recut(world: World) -> None:
+def recut(world: World) -> None:
+    """From now on the world cuts disks otherwise than all others."""
     domain = replace(DEFAULT_DOMAIN, chunker=ChunkerParameters(average_bytes=64 << 10))
     with world.index.begin() as tx:
         identity = world.index.identity

@@ -12,7 +12,7 @@ from imgrepl.errors import Conflict
 from imgrepl.gallery import versions
 from imgrepl.model.gallery import ImageVersion, VersionId
 from imgrepl.model.ids import PackId, PlaceId
-from imgrepl.model.peer import Peer, PeerIndex, peer_of_json, peer_to_json
+from imgrepl.model.peer import Peer, PeerBucket, PeerIndex, peer_of_json, peer_to_json
 from imgrepl.model.references import version_id_of_json, version_id_to_json
 from imgrepl.model.region import Place
 
@@ -45,7 +45,8 @@ def bring(
     Raises `Conflict` (`SourceChanged`) where another version has the source's name by now, and
     what the other gallery raises.
     """
-    with ctx.peers.reading(peer_of_json(copied["peer"])) as other:
+    peer = peer_of_json(copied["peer"])
+    with ctx.peers.reading(peer) as other:
         source_id = version_id_of_json(copied["version"])
         with other.index.read() as tx:
             source = versions.get(tx, source_id)
@@ -57,7 +58,11 @@ def bring(
                 hint="run the copy again under another number",
             )
         found = foreign.look(other.engine, source)
-        return transplant.transplant_content(ctx.engine, lease, version_id, home, found)
+        # who may write an index is trusted with what it states, who may write a bucket is not
+        from_bucket = isinstance(peer, PeerBucket)
+        return transplant.transplant_content(
+            ctx.engine, lease, version_id, home, found, prove_sha256=from_bucket
+        )
 
 
 def look(other: Context, source: ImageVersion) -> ForeignVersion:

@@ -112,6 +112,22 @@ def wrong_objects(
     return faults
 
 
+def content_fault(engine: Engine, place: Place, manifest: Manifest) -> str | None:
+    """Why a place's packs do not give the content that a manifest is named after, if they do not.
+
+    A manifest's own digest proves its bytes, not that they are of this disk. By footers alone.
+    """
+    with engine.index.read() as tx:
+        named = contents.packs_of(tx, [manifest.content_id])
+    if named.keys() != {use.pack_id for use in manifest.packs}:
+        return "it names other packs than its content has"
+    expected = expected_in(engine, place, [manifest.content_id])
+    objects, faults = read_objects(engine, place, expected)
+    if faults:
+        return next(iter(faults.values()))
+    return _why_not(manifest, objects, _Footers(engine, place, expected))
+
+
 def moved_key(row: MovedPack) -> str:
     """Where the object lies."""
     return keys.moved_key(row.pack_id, row.revision)

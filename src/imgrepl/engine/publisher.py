@@ -19,6 +19,7 @@ from imgrepl.engine.reading import allocated_bytes
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.sealer import IngestedDisk, Promotion
 from imgrepl.engine.uploads import PackUploads
+from imgrepl.errors import Corrupt
 from imgrepl.gallery import packs
 from imgrepl.model.gallery import VersionId
 from imgrepl.model.ids import OperationId, PackId, PlaceId
@@ -30,7 +31,8 @@ class DiskSource:
     """One disk of a version, opened. `sha256` asks for the digest of the guest-visible disk.
 
     `source` is the file or object itself, None for what comes from packs; `known_sha256` is that
-    digest where somebody computed it before; the last two are how it was opened.
+    digest where somebody states it, which one that is asked for must be; the last two are how it
+    was opened.
     """
 
     lun: int | None
@@ -170,6 +172,7 @@ def ingest_disks(
             digest = GuestDigest(source.disk, engine.stop) if source.sha256 else None
             builders.append(ingest.disk(source.disk, pool, reporter.advance))
             digests.append(source.known_sha256 if digest is None else digest.result())
+            check_stated(source.lun, source.known_sha256, digests[-1])
         ingest.flush()
     ingested = [
         IngestedDisk(
@@ -178,3 +181,15 @@ def ingest_disks(
         for source, builder, sha256 in zip(disks, builders, digests, strict=True)
     ]
     return ingested, ingest.counts
+
+
+def check_stated(lun: int | None, stated: str | None, found: str | None) -> None:
+    """A SHA-256 that was stated is the disk's. Raises `Corrupt` (`DigestWrong`)."""
+    if stated is not None and stated != found:
+        disk = "the OS disk" if lun is None else f"the data disk with LUN {lun}"
+        raise Corrupt(
+            f"{disk} has SHA-256 {found}; where it comes from {stated} is stated",
+            code="DigestWrong",
+            target=stated,
+            hint="do not trust what lies there; ask whoever published it",
+        )

@@ -10,8 +10,10 @@ from imgrepl.engine import places, sealer
 from imgrepl.engine.bringing import bring
 from imgrepl.engine.context import Engine
 from imgrepl.engine.exporter import read_manifest
+from imgrepl.engine.fetching import from_first
 from imgrepl.engine.lease import Lease
 from imgrepl.engine.losses import Losses, LostRange
+from imgrepl.engine.moved_checks import content_fault
 from imgrepl.engine.pack_reading import read_whole_pack
 from imgrepl.engine.place_documents import documents_of, records_of
 from imgrepl.engine.planner import PACK_LOST
@@ -34,6 +36,7 @@ from imgrepl.gallery import places as place_rows
 from imgrepl.layout import keys
 from imgrepl.model.gallery import ImageVersion
 from imgrepl.model.ids import ContentId, PackId
+from imgrepl.model.manifest import Manifest
 from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import Place
 
@@ -206,13 +209,25 @@ def _other_holders(engine: Engine, pack_id: PackId, but: Place) -> list[Place]:
 
 
 def _mend_manifest(engine: Engine, place: Place, content_id: ContentId) -> None:
-    """Writes the manifest again from another place.
+    """Writes the manifest again from another place, where it gives the content that it names.
 
-    The object is replaced, its content is fixed.
+    The object is replaced, its content is fixed. A place that lacks packs cannot tell, and counts.
     """
     with engine.index.read() as tx:
         others = [other for other in place_rows.list_all(tx) if other.id != place.id]
-    manifest = read_manifest(engine, content_id, others)
+
+    def proven(other: Place) -> Manifest:
+        manifest = read_manifest(engine, content_id, [other])
+        with engine.index.read() as tx:
+            lacks_packs = bool(moved.lacking(tx, other.id, [content_id]))
+        reason = None if lacks_packs else content_fault(engine, other, manifest)
+        if reason is not None:
+            raise Corrupt(
+                f"its manifest of {content_id}: {reason}", code="ManifestCorrupt", target=content_id
+            )
+        return manifest
+
+    manifest = from_first(engine, others, f"the manifest of {content_id}", proven)
     sealer.replace_manifest(engine, place, manifest)
 
 

@@ -22,12 +22,13 @@ from imgrepl.engine.foreign import ForeignVersion, PackNeed, needs_of
 from imgrepl.engine.ingest import IngestCounts
 from imgrepl.engine.lease import Lease
 from imgrepl.engine.packer import ClosedPack, Packer
-from imgrepl.engine.publisher import Discarded, DiskSource, pinning, presence
+from imgrepl.engine.publisher import Discarded, DiskSource, check_stated, pinning, presence
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.sealer import IngestedDisk
 from imgrepl.engine.server_copy import copy_pack
 from imgrepl.engine.stopping import check_stop
 from imgrepl.engine.stored_disk import StoredDisk
+from imgrepl.engine.streaming import stream_disk
 from imgrepl.engine.transplant_choice import Choice, Way, choose, copied_by_server, with_footers
 from imgrepl.engine.transplant_slots import SlotMap
 from imgrepl.engine.uploads import PackUploads, put_pack
@@ -36,7 +37,7 @@ from imgrepl.gallery import contents, packs
 from imgrepl.gallery import places as place_rows
 from imgrepl.layout import keys
 from imgrepl.layout.content import Buffer
-from imgrepl.layout.pack import FrameEntry, PackFooter, decode_footer
+from imgrepl.layout.pack import FrameEntry, PackFooter, verify_pack
 from imgrepl.model.gallery import VersionId
 from imgrepl.model.ids import ContentId, PackId, PlaceId
 from imgrepl.model.manifest import Manifest, PackUse
@@ -49,15 +50,24 @@ _MEND = "run `imgrepl image-version repair` where it is copied from"
 
 
 def transplant_content(
-    engine: Engine, lease: Lease, version_id: VersionId, home: Place, foreign: ForeignVersion
+    engine: Engine,
+    lease: Lease,
+    version_id: VersionId,
+    home: Place,
+    foreign: ForeignVersion,
+    *,
+    prove_sha256: bool = False,
 ) -> tuple[IngestCounts, set[tuple[PlaceId, PackId]]]:
     """Brings what `home` lacks of another store's version and commits it; gives the packs put here.
 
-    A store that cuts or names chunks otherwise has its disks read and cut anew. What an earlier
+    A store that cuts or names chunks otherwise has its disks read and cut anew. With `prove_sha256`
+    a disk's SHA-256 is computed anew where the other store states one: chunks are proven by other
+    names. What an earlier
     attempt of the same operation made durable is found again and not sent twice.
     """
     if foreign.engine.domain != engine.domain:
-        return publisher.publish_content(engine, lease, version_id, home, _disks(foreign))
+        disks = _disks(foreign, prove_sha256=prove_sha256)
+        return publisher.publish_content(engine, lease, version_id, home, disks)
     places.prepare(engine, home)
     resume.settle_intents(engine, lease.operation.id, [home])
     known = _known(engine, lease, home, foreign)
@@ -66,7 +76,10 @@ def transplant_content(
         reporter = Reporter(engine, "copy", str(version_id))
         with reporter, closing(_Transplant(engine, lease, home, foreign, cache, reporter)) as work:
             manifests = known | work.run(but=known)
-    sealer.commit(engine, lease, version_id, home, _ingested(foreign, manifests))
+    ingested = _ingested(foreign, manifests)
+    for disk in ingested if prove_sha256 else ():
+        _check_sha256(engine, home, disk)
+    sealer.commit(engine, lease, version_id, home, ingested)
     return work.counts, {(home.id, pack_id) for pack_id in work.put_packs}
 
 
@@ -100,11 +113,21 @@ def _ingested(
     ]
 
 
-def _disks(foreign: ForeignVersion) -> list[DiskSource]:
+def _check_sha256(engine: Engine, home: Place, disk: IngestedDisk) -> None:
+    """Reads the disk out of `home`, if its SHA-256 was stated."""
+    if disk.sha256 is None:
+        return
+    digest = hashlib.sha256()
+    stream_disk(engine, disk.manifest, [home], digest.update, lambda _bytes_done: None)
+    check_stated(disk.lun, disk.sha256, digest.hexdigest())
+
+
+def _disks(foreign: ForeignVersion, *, prove_sha256: bool = False) -> list[DiskSource]:
     return [
         DiskSource(
             lun=disk.lun,
             disk=StoredDisk(foreign.engine, manifest, foreign.places, disk.format or "raw"),
+            sha256=prove_sha256 and disk.sha256 is not None,
             known_sha256=disk.sha256,
         )
         for disk, manifest in foreign.disks
@@ -324,24 +347,32 @@ class _Transplant:
             self._room.release()
 
     def _bring(self, need: PackNeed, footer: PackFooter, key: str) -> None:
-        """Reads the pack, proves it, and has the server copy it, or sends it."""
+        """Reads the pack, proves it, and has the server copy it, or sends it.
+
+        Every chunk of it is decoded: its name proves its bytes, not that its footer names them as
+        they are, and who publishes the same chunk here later relies on that.
+        """
         check_stop(self._engine.stop)
         keyed = {place.id: key for place, key in self._foreign.holders_of(need.pack_id)}
         sources = [place for place in self._foreign.places if place.id in keyed]
 
-        def proven(place: Place) -> tuple[Place, bytes]:
+        def proven(place: Place) -> tuple[Place, bytes, PackFooter]:
             body = self._foreign.engine.stores.of(place).get(keyed[place.id])
-            if hashlib.sha256(body).hexdigest() != need.pack_id:
+            try:
+                return place, body, verify_pack(body, need.pack_id, self._engine.domain.chunk_key)
+            except Corrupt as error:
                 raise Corrupt(
-                    f"{place.name} does not hold pack {need.pack_id} as it was written",
+                    f"{place.name} does not hold pack {need.pack_id} as it was written:"
+                    f" {error.message}",
                     code="PackDamaged",
                     target=need.pack_id,
                     hint=_MEND,
-                )
-            return place, body
+                ) from error
 
-        place, body = from_first(self._foreign.engine, sources, f"pack {need.pack_id}", proven)
-        if decode_footer(body, len(body), pack_id=need.pack_id).chunk_ids != footer.chunk_ids:
+        place, body, found = from_first(
+            self._foreign.engine, sources, f"pack {need.pack_id}", proven
+        )
+        if found.chunk_ids != footer.chunk_ids:
             raise _other_chunks(need)
         source = self._foreign.engine.stores.of(place)
         named = (need.pack_id, need.pack_bytes)
@@ -352,6 +383,7 @@ class _Transplant:
         with self._engine.index.begin() as tx:
             proof = Proof(level, self._engine.clock.now())
             packs.confirm(tx, self._home.id, need.pack_id, proof)
+            packs.note_footer(tx, need.pack_id, found.digest)
         self._whole.add(need.pack_id)
 
     def _hand_on(self, pack: ClosedPack) -> None:

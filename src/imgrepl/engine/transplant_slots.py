@@ -77,10 +77,17 @@ class SlotMap:
     def translated(self, manifest: Manifest) -> Manifest:
         """The manifest of the same disk in this store: itself, where every pack came whole.
 
-        Raises `Corrupt` (`ManifestCorrupt`) where the slots do not give the content it names.
+        Raises `Corrupt` (`ManifestCorrupt`) where the slots do not give the content it names: what
+        is published here later may be of that name, and would be taken to be this.
         """
-        if not any(use.pack_id in self._elsewhere for use in manifest.packs):
-            return manifest
+        found = self._built(manifest)
+        if found.content_id != manifest.content_id:
+            raise _of_another(manifest)
+        moved = any(use.pack_id in self._elsewhere for use in manifest.packs)
+        return found if moved else manifest
+
+    def _built(self, manifest: Manifest) -> Manifest:
+        """The disk chunk by chunk, as the footers name them."""
         own: dict[PackId, OpenPack] = {}
         builder = ManifestBuilder(manifest.size_bytes)
         for run in manifest.runs:
@@ -92,17 +99,11 @@ class SlotMap:
                 assert named.pack_id is not None, "manifests are translated once packs are closed"
                 pack = own.setdefault(named.pack_id, named)
                 ref = ChunkRef(pack, at, chunk.stored_bytes)
+                if offset + chunk.plain_bytes > run.disk_offset + run.length_bytes:
+                    raise _of_another(manifest)
                 builder.add(offset, chunk.plain_bytes, chunk.chunk_id, ref)
                 offset += chunk.plain_bytes
-        found = builder.finish()
-        if found.content_id != manifest.content_id:
-            raise Corrupt(
-                f"the packs of {manifest.content_id} give another content",
-                code="ManifestCorrupt",
-                target=manifest.content_id,
-                hint="`imgrepl image-version repair` mends it where it comes from",
-            )
-        return found
+        return builder.finish()
 
     def _located(self, use: PackUse, slot: int) -> tuple[OpenPack, int]:
         """The pack of this store that has the chunk, and its slot there."""
@@ -146,3 +147,12 @@ class SlotMap:
         found = self._foreign.footer_of(need)
         assert found is not None, "a pack that no place has whole has its entries kept"
         return found
+
+
+def _of_another(manifest: Manifest) -> Corrupt:
+    return Corrupt(
+        f"the packs of {manifest.content_id} give another content",
+        code="ManifestCorrupt",
+        target=manifest.content_id,
+        hint="`imgrepl image-version repair` mends it where it comes from",
+    )

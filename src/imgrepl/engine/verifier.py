@@ -3,7 +3,7 @@
 By the store's word or by reading all of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -203,6 +203,7 @@ def _verify_place(
     if deep:
         proven = () if bad else manifests
         objects, wrong = _read_moved(engine, place, expected, proven)
+        manifest_faults += _content_faults(engine, version, place, () if wrong else proven)
     else:
         wrong = moved_checks.missing_objects(engine, place, expected)
     disks = named_disks(engine, version) if deep and bad else ()
@@ -241,6 +242,21 @@ def _manifests(
             harm = Harm(ranges=whole_disks(version, content_id))
             faults.append(Fault(place, key, None, reason, harm))
     return manifests, faults
+
+
+def _content_faults(
+    engine: Engine, version: ImageVersion, place: Place, manifests: Iterable[Manifest]
+) -> Iterator[Fault]:
+    """Those that name other chunks than their content has: of another disk, or meddled with."""
+    for manifest in manifests:
+        reason = moved_checks.content_fault(engine, place, manifest)
+        if reason is not None:
+            with engine.index.read() as tx:
+                row = contents.get(tx, manifest.content_id)
+            assert row is not None, "a committed version's contents are known"
+            key = keys.manifest_key(manifest.content_id, row.generation)
+            harm = Harm(ranges=whole_disks(version, manifest.content_id))
+            yield Fault(place, key, None, reason, harm)
 
 
 def whole_disks(version: ImageVersion, content_id: ContentId) -> tuple[DiskRange, ...]:
