@@ -2,7 +2,8 @@
 
 100 galleries, 1,000 image definitions and 10,000 versions by default, each version in ten regions.
 A version names a pack of its own and three that its definition's versions share; every region has
-all of them. Rows are inserted in bulk: through the gallery's own functions it takes minutes.
+all of them, and the ledger says when each version came into each region. Rows are inserted in bulk:
+through the gallery's own functions it takes minutes.
 """
 
 import uuid
@@ -68,6 +69,7 @@ def fill(tx: Connection, size: Size, folder: Path) -> None:
     _insert(tx, schema.packs, ({"pack_id": pack, "pack_bytes": PACK_BYTES} for pack in packs))
     _insert(tx, schema.content_packs, _content_packs(numbers, size))
     _insert(tx, schema.place_packs, _place_packs(place_ids, packs))
+    _insert(tx, schema.ledger, _ledger(numbers, names, size))
 
 
 def packs_of_all(size: Size) -> set[str]:
@@ -183,6 +185,27 @@ def _replicas(numbers: range, names: list[str]) -> Iterator[dict[str, Any]]:
                 "detail": "",
                 "proof_level": ProofLevel.PUT_CHECKSUM,
                 "verified_at": _NOW,
+            }
+
+
+def _ledger(numbers: range, names: list[str], size: Size) -> Iterator[dict[str, Any]]:
+    """Each version came into each region once, in one of twelve months."""
+    for number in numbers:
+        definition = _definition_of(number, size) - 1
+        for position, name in enumerate(names):
+            yield {
+                "at": _NOW.replace(month=number % 12 + 1, day=number % 28 + 1, minute=position),
+                "subscription": "default",
+                "group_name": "default",
+                "gallery": f"g{definition % size.galleries}",
+                "definition": f"d{definition}",
+                "version": f"1.{number // 100}.{number % 100}",
+                "from_region": names[0],
+                "to_region": name,
+                "is_first": True,
+                "egress_bytes": OCCUPIED_BYTES if position else 0,
+                "sent_bytes": PACK_BYTES,
+                "requests": 3,
             }
 
 

@@ -13,7 +13,7 @@ from imgrepl.actions.pricing import Pricing
 from imgrepl.actions.version_requests import TargetRequest, UpdateVersion
 from imgrepl.errors import Invalid, NotFound
 from imgrepl.gallery import ledger
-from imgrepl.gallery.ledger import LedgerEntry
+from imgrepl.gallery.ledger import Brought
 from imgrepl.model.bill import Month, cents
 from imgrepl.model.budget import Budget, BudgetAction
 from imgrepl.model.gallery import GalleryId
@@ -58,7 +58,7 @@ def test_occupied_times_replicas_and_one_copy_into_each_other_region(dollar: Wor
     assert found.total.bill.egress_usd == occupied
     assert found.versions[dollar.id("1.0.0")] == found.total
     assert found.galleries[dollar.definition.gallery] == found.total
-    west = found.version_regions[dollar.id("1.0.0"), "westeurope"]
+    west = found.version_regions[dollar.id("1.0.0")]["westeurope"]
     assert (west.bill.storage_usd_month, west.bill.egress_usd) == (2 * occupied, occupied)
     assert found.regions["eastus"].bill.egress_usd == 0
 
@@ -67,15 +67,15 @@ def test_what_dedup_saved_is_told_apart_from_what_is_billed(dollar: World) -> No
     dollar.publish("1.0.0", regions=TWO_EACH)
     dollar.publish("1.0.1", disk="other", like="debian", regions=TWO_EACH)
 
-    total = costs.report(dollar.ctx).total
+    found = costs.report(dollar.ctx)
 
     occupied = Decimal(DATA_BYTES >> 20)
-    assert total.bill.storage_usd_month == 8 * occupied
-    really = Decimal(total.stored_bytes) / (1 << 20)
-    assert total.stored_usd_month == pytest.approx(really)
-    assert 4 * (occupied + 1) <= total.stored_usd_month < 4 * (occupied + 1) + 1
-    assert total.bill.egress_usd == 2 * occupied
-    assert total.sent_usd < occupied + 2
+    assert found.total.bill.storage_usd_month == 8 * occupied
+    really = Decimal(found.total.stored_bytes) / (1 << 20)
+    assert found.stored_usd_month == pytest.approx(really)
+    assert 4 * (occupied + 1) <= found.stored_usd_month < 4 * (occupied + 1) + 1
+    assert found.total.bill.egress_usd == 2 * occupied
+    assert found.sent_usd < occupied + 2
 
 
 def test_a_region_that_was_filled_in_the_month_costs_from_that_day_on(dollar: World) -> None:
@@ -103,9 +103,8 @@ def test_a_deleted_version_still_has_the_egress_of_its_month(dollar: World) -> N
 
 
 def test_months_go_from_the_first_entry_to_the_current_one(dollar: World) -> None:
-    entry = LedgerEntry(
-        at=dollar.clock.now().replace(year=dollar.clock.now().year - 1),
-        version=dollar.id("0.9.0"),
+    at = dollar.clock.now().replace(year=dollar.clock.now().year - 1)
+    entry = Brought(
         from_region="eastus",
         to_region="westeurope",
         is_first=True,
@@ -114,14 +113,14 @@ def test_months_go_from_the_first_entry_to_the_current_one(dollar: World) -> Non
         requests=1,
     )
     with dollar.index.begin() as tx:
-        ledger.note(tx, entry)
+        ledger.note(tx, dollar.id("0.9.0"), entry, at)
 
     found = costs.report(dollar.ctx)
 
     assert len(found.months) == 13
     assert next(iter(found.months.values())).usd == 5
     assert next(reversed(found.months)) == this_month(dollar)
-    assert costs.report(dollar.ctx, month=Month.of(entry.at)).total.usd == 5
+    assert costs.report(dollar.ctx, month=Month.of(at)).total.usd == 5
 
 
 def test_a_gallery_that_is_not_there_and_a_list_that_is_not_there_are_not_found(

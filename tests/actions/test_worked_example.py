@@ -17,7 +17,7 @@ from imgrepl.actions.galleries import GalleryChanges
 from imgrepl.actions.pricing import Pricing
 from imgrepl.actions.version_requests import TargetRequest, UpdateVersion
 from imgrepl.gallery import ledger, regions, replicas
-from imgrepl.gallery.ledger import LedgerEntry
+from imgrepl.gallery.ledger import Brought
 from imgrepl.model.bill import Bill, cents
 from imgrepl.model.gallery import ImageVersion, ReplicationMode
 from imgrepl.model.replica import Replica, ReplicaState, replicas_of
@@ -45,7 +45,7 @@ def example(world: World, number: str = "1.0.0", **fields: object) -> ImageVersi
         wanted = replicas_of(made.target_regions)
         replicas.plan(tx, made.id, [_complete(one) for one in wanted])
         for region in (B, C):
-            ledger.note(tx, _first_copy(world, made, region))
+            ledger.note(tx, made.id, _first_copy(region), world.clock.now())
     return made
 
 
@@ -53,10 +53,8 @@ def _complete(one: Replica) -> Replica:
     return replace(one, state=ReplicaState.COMPLETED)
 
 
-def _first_copy(world: World, made: ImageVersion, region: str) -> LedgerEntry:
-    return LedgerEntry(
-        at=world.clock.now(),
-        version=made.id,
+def _first_copy(region: str) -> Brought:
+    return Brought(
         from_region=A,
         to_region=region,
         is_first=True,

@@ -163,10 +163,10 @@ def test_usage_counts_what_a_version_has_through_others(index: GalleryIndex) -> 
     with index.begin() as tx:
         place = _published_through(tx)
         shares = usage.shares(tx)
-        assert usage.stored_bytes_by_region(shares) == {"eastus": 1000, "westeurope": 1000}
-        assert usage.stored_bytes_by_role(shares)["westeurope", place.role] == 1000
+        assert shares.stored_bytes_by_region() == {"eastus": 1000, "westeurope": 1000}
+        assert shares.stored_bytes_by_role()["westeurope", place.role] == 1000
         packs.set_damaged(tx, place.id, NEW, "a bit flipped")
-        assert usage.stored_bytes_by_region(usage.shares(tx))["westeurope"] == 0
+        assert usage.shares(tx).stored_bytes_by_region()["westeurope"] == 0
 
 
 def test_a_region_that_is_gone_takes_its_moved_packs_along(index: GalleryIndex) -> None:

@@ -386,10 +386,11 @@ def test_usage_counts_shared_packs_once_a_region_and_replicas_as_billed(
             _occupied(tx, 100)
         shares = usage.shares(tx)
         assert shares == usage.shares(tx, samples.GALLERY)
-    assert [share.replicas_completed for share in shares] == [1, 1]
-    assert [share.occupied_bytes for share in shares] == [100, 100]
-    assert usage.stored_bytes(shares[:1]) == 2_000
-    assert usage.stored_bytes(shares) == 4_000
+    assert [share.occupied_bytes for share in shares.versions] == [100, 100]
+    for share in shares.versions:
+        assert [(one.replicas_completed, one.replicas_billed) for one in share.kept] == [(1, 1)]
+    assert shares.of(shares.versions[:1]).stored_bytes() == 2_000
+    assert shares.stored_bytes() == 4_000
 
 
 def _occupied(tx: sa.Connection, size: int) -> None:

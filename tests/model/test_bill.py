@@ -1,7 +1,7 @@
 """Azure's worked example and its variations, to the byte and to the cent."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -201,7 +201,7 @@ def test_the_home_region_is_never_billed_for_egress(one: Placement) -> None:
 
 def test_a_month_is_billed_from_the_day_on_which_a_region_was_filled() -> None:
     november = Month(2026, 11)
-    filled = datetime(2026, 11, 16, 23, 59, tzinfo=UTC)
+    filled = date(2026, 11, 16)
 
     assert bill.storage_usd_in(november, filled, Decimal(3)) == Decimal("1.5")
     assert bill.storage_usd_in(november.next(), filled, Decimal(3)) == 3

@@ -1,16 +1,16 @@
 """What is used: provisioned, occupied, billed and really stored, told apart at every level."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 from imgrepl.actions import allowing, limits_used
 from imgrepl.actions.context import Context
 from imgrepl.actions.limits_used import LimitUse
 from imgrepl.gallery import usage
-from imgrepl.gallery.usage import RegionShare
+from imgrepl.gallery.holdings import Holdings
+from imgrepl.gallery.usage import Shares, VersionShare
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
 from imgrepl.model.policy import Action
 
@@ -46,10 +46,9 @@ class UsageReport:
 
 
 class _Counted(NamedTuple):
-    """One version: its shares, what each region has of it, and their sum."""
+    """One version, what each region has of it, and their sum."""
 
-    version: VersionId
-    shares: list[RegionShare]
+    share: VersionShare
     regions: dict[str, Usage]
     usage: Usage
 
@@ -58,54 +57,37 @@ def report(ctx: Context, gallery_id: GalleryId | None = None) -> UsageReport:
     """Usage of one gallery or of all. Raises `NotFound` (`GalleryNotFound`)."""
     sees = allowing.seeing(ctx, Action.VERSION_READ, gallery_id)
     with ctx.index.read() as tx:
-        shares = [one for one in usage.shares(tx, gallery_id) if sees(one.version)]
+        found = usage.shares(tx, gallery_id)
         limits = limits_used.of_index(tx, ctx.limits) if sees(None) else ()
-    counted = list(_versions(shares))
+    shares = found.of([one for one in found.versions if sees(one.version)])
+    counted = [_counted(one, shares.held) for one in shares.versions]
     regions = _by_region(shares)
     return UsageReport(
-        galleries=_rolled_up(counted, lambda one: one.version.gallery),
-        definitions=_rolled_up(counted, lambda one: one.version.definition),
-        versions={one.version: one.usage for one in counted},
-        version_regions={one.version: one.regions for one in counted},
+        galleries=_rolled_up(shares, counted, lambda one: one.gallery),
+        definitions=_rolled_up(shares, counted, lambda one: one.definition),
+        versions={one.share.version: one.usage for one in counted},
+        version_regions={one.share.version: one.regions for one in counted},
         regions=regions,
         total=_sum(counted, sum(one.stored_bytes for one in regions.values())),
         limits=limits,
     )
 
 
-def _versions(shares: Iterable[RegionShare]) -> Iterator[_Counted]:
-    """Shares come version by version."""
-    for _number, group in groupby(shares, attrgetter("number")):
-        mine = list(group)
-        regions = _regions(mine)
-        first = mine[0]
-        whole = Usage(
-            provisioned_bytes=first.provisioned_bytes,
-            occupied_bytes=first.occupied_bytes,
-            billed_bytes=sum([one.billed_bytes for one in regions.values()]),
-            stored_bytes=sum([one.stored_bytes for one in regions.values()]),
-            replicas=sum([one.replicas for one in regions.values()]),
-        )
-        yield _Counted(first.version, mine, regions, whole)
-
-
-def _regions(shares: Sequence[RegionShare]) -> dict[str, Usage]:
-    """One version's usage by region."""
-    first = shares[0]
-    names = [share.region for share in shares]
-    stored = first.holdings.bytes_in(names, (first.number,))
-    found: dict[str, Usage] = {}
-    for share in shares:
-        region = share.region
-        mine = Usage(
-            share.provisioned_bytes,
-            share.occupied_bytes,
-            share.billed_bytes,
-            stored[region],
-            share.replicas_completed,
-        )
-        found[region] = _joined(found[region], mine) if region in found else mine
-    return found
+def _counted(share: VersionShare, held: Holdings) -> _Counted:
+    stored = held.bytes_in([one.region for one in share.kept], (share.number,))
+    provisioned, occupied = share.provisioned_bytes, share.occupied_bytes
+    regions: dict[str, Usage] = {}
+    for region, _kind, completed, billed in share.kept:
+        mine = Usage(provisioned, occupied, occupied * billed, stored[region], completed)
+        regions[region] = _joined(regions[region], mine) if region in regions else mine
+    whole = Usage(
+        provisioned_bytes=provisioned,
+        occupied_bytes=occupied,
+        billed_bytes=sum([one.replicas_billed for one in share.kept]) * occupied,
+        stored_bytes=sum(stored.values()),
+        replicas=sum([one.replicas_completed for one in share.kept]),
+    )
+    return _Counted(share, regions, whole)
 
 
 def _joined(one: Usage, other: Usage) -> Usage:
@@ -116,13 +98,14 @@ def _joined(one: Usage, other: Usage) -> Usage:
     )
 
 
-def _rolled_up(counted: Iterable[_Counted], key: Callable[[_Counted], K]) -> dict[K, Usage]:
+def _rolled_up(
+    shares: Shares, counted: Iterable[_Counted], key: Callable[[VersionId], K]
+) -> dict[K, Usage]:
     """Versions under what they belong to; they come in the order of names."""
     found = {}
-    for name, group in groupby(counted, key):
+    for name, group in groupby(counted, lambda one: key(one.share.version)):
         mine = list(group)
-        shares = (share for one in mine for share in one.shares)
-        found[name] = _sum(mine, usage.stored_bytes(shares))
+        found[name] = _sum(mine, shares.of([one.share for one in mine]).stored_bytes())
     return found
 
 
@@ -132,20 +115,23 @@ def _sum(counted: Sequence[_Counted], stored_bytes: int) -> Usage:
     return summed._replace(stored_bytes=stored_bytes)
 
 
-def _by_region(shares: Iterable[RegionShare]) -> dict[str, Usage]:
-    groups: dict[str, list[RegionShare]] = {}
-    for share in shares:
-        groups.setdefault(share.region, []).append(share)
-    stored = usage.stored_bytes_by_region(share for group in groups.values() for share in group)
-    return {name: _of_region(group, stored[name]) for name, group in sorted(groups.items())}
+def _by_region(shares: Shares) -> dict[str, Usage]:
+    stored = shares.stored_bytes_by_region()
+    found: dict[str, Usage] = {}
+    for kept, versions in shares.alike():
+        provisioned = sum([one.provisioned_bytes for one in versions])
+        occupied = sum([one.occupied_bytes for one in versions])
+        seen: dict[str, Usage] = {}
+        for region, _kind, completed, billed in kept:
+            replicas = completed * len(versions)
+            mine = Usage(provisioned, occupied, occupied * billed, stored[region], replicas)
+            seen[region] = _joined(seen[region], mine) if region in seen else mine
+        for region, mine in seen.items():
+            found[region] = _added(found[region], mine) if region in found else mine
+    return dict(sorted(found.items()))
 
 
-def _of_region(shares: Sequence[RegionShare], stored_bytes: int) -> Usage:
-    once = {share.number: share for share in shares}.values()
-    return Usage(
-        provisioned_bytes=sum([share.provisioned_bytes for share in once]),
-        occupied_bytes=sum([share.occupied_bytes for share in once]),
-        billed_bytes=sum([share.billed_bytes for share in shares]),
-        stored_bytes=stored_bytes,
-        replicas=sum([share.replicas_completed for share in shares]),
-    )
+def _added(one: Usage, other: Usage) -> Usage:
+    """Other versions in the same region, whose packs are counted already."""
+    summed = Usage(*map(sum, zip(one, other, strict=True)))
+    return summed._replace(stored_bytes=one.stored_bytes)

@@ -8,7 +8,7 @@ from imgrepl.actions.costs import Cost, CostReport
 from imgrepl.model.bill import Bill
 from imgrepl.model.budget import BudgetState
 from imgrepl.model.cost_change import CostChange
-from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
+from imgrepl.model.gallery import DefinitionId, GalleryId
 
 Json = dict[str, Any]
 _DIGITS = 6
@@ -33,9 +33,7 @@ def change(value: CostChange) -> Json:
 
 def report(value: CostReport) -> Json:
     """A month's costs by gallery, definition, version and region, and the total of each month."""
-    regions: dict[VersionId, list[Json]] = {}
-    for (owner, name), cost in value.version_regions.items():
-        regions.setdefault(owner, []).append({"region": name, **_cost(cost)})
+    regions = value.version_regions
     return {
         "month": str(value.month),
         "galleries": [{**_gallery(key), **_cost(cost)} for key, cost in value.galleries.items()],
@@ -47,14 +45,14 @@ def report(value: CostReport) -> Json:
                 **_definition(key.definition),
                 "version": str(key.version),
                 **_cost(cost),
-                "regions": regions[key],
+                "regions": [{"region": name, **_cost(at)} for name, at in regions[key].items()],
             }
             for key, cost in value.versions.items()
         ],
         "regions": [{"region": key, **_cost(cost)} for key, cost in value.regions.items()],
         "months": [{"month": str(key), **_cost(cost)} for key, cost in value.months.items()],
         "total": _cost(value.total),
-        "saved": _saved(value.total),
+        "saved": _saved(value),
         "budget": _budget(value.budget),
     }
 
@@ -93,11 +91,11 @@ def _bill(value: Bill) -> Json:
     }
 
 
-def _saved(total: Cost) -> Mapping[str, float]:
+def _saved(value: CostReport) -> Mapping[str, float]:
     """What is billed less what the bytes that are stored and were sent would cost."""
     return {
-        "storageUsdPerMonth": _usd(total.bill.storage_usd_month - total.stored_usd_month),
-        "egressUsd": _usd(total.bill.egress_usd - total.sent_usd),
+        "storageUsdPerMonth": _usd(value.total.bill.storage_usd_month - value.stored_usd_month),
+        "egressUsd": _usd(value.total.bill.egress_usd - value.sent_usd),
     }
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from imgrepl.engine.context import Engine
 from imgrepl.gallery import ledger
-from imgrepl.gallery.ledger import LedgerEntry
+from imgrepl.gallery.ledger import Brought
 from imgrepl.model.gallery import ImageVersion
 from imgrepl.model.transfer import RegionTransfer
 
@@ -37,9 +37,7 @@ class Bookkeeper:
         if not (is_first or sent or requests):
             return
         occupied = sum(disk.occupied_bytes or 0 for disk in self._version.disks)
-        entry = LedgerEntry(
-            at=self._engine.clock.now(),
-            version=self._version.id,
+        brought = Brought(
             from_region=home,
             to_region=region,
             is_first=is_first,
@@ -47,7 +45,7 @@ class Bookkeeper:
             sent_bytes=sent,
             requests=requests,
         )
-        ledger.note(tx, entry)
+        ledger.note(tx, self._version.id, brought, self._engine.clock.now())
 
     def _counted(self) -> dict[str, RegionTransfer]:
         return {part.region: part for part in self._engine.stores.moved()}

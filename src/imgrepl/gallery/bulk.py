@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Select, Table
 
 IN_LIST_MAX = 500
 """Values in one IN list: SQLite before 3.32 takes 999 parameters a statement."""
@@ -29,3 +29,9 @@ def insert_missing(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any
     else:
         from sqlalchemy.dialects.sqlite import insert
     tx.execute(insert(table).on_conflict_do_nothing(), rows)
+
+
+def mapped(tx: Connection, pairs: Select[Any]) -> dict[Any, Any]:
+    """What a query of two columns finds: the second by the first."""
+    found: Any = tx.execute(pairs).all()
+    return dict(found)

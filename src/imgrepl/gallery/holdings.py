@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from imgrepl.gallery.bulk import in_lists
+from imgrepl.gallery.bulk import in_lists, mapped
 from imgrepl.gallery.packs import PRESENT
 from imgrepl.gallery.schema import (
     content_packs,
     definitions,
-    galleries,
     moved_parts,
     moved_uses,
     packs,
@@ -107,27 +106,33 @@ class Holdings:
 NOTHING_HELD = Holdings()
 
 
-def load(tx: Connection, within: sa.ColumnElement[bool]) -> Holdings:
-    """What the versions that meet a condition on version, definition and gallery need and have."""
+def load(tx: Connection, gallery: int | None) -> Holdings:
+    """What the committed versions of a gallery's row, or all, need and have."""
     columns = (places.c.id, places.c.region, places.c.role)
     where = {row.id: (row.region, PlaceRole(row.role)) for row in tx.execute(sa.select(*columns))}
-    named: defaultdict[int, set[str]] = defaultdict(set)
-    for number, pack in tx.execute(_named(within)).all():
-        named[number].add(pack)
-    needed = _named(within).with_only_columns(content_packs.c.pack_id)
-    at = {row.pack_id: row.at for row in tx.execute(_present(needed)).all()}
+    named = {number: set(of.split(",")) for number, of in tx.execute(_named(gallery)).all()}
+    at: dict[str, str] = mapped(tx, _present(gallery))
     ways = {text: way for way, text in enumerate(dict.fromkeys(at.values()))}
     led: defaultdict[tuple[int, str], list[Led]] = defaultdict(list)
-    for number, place_id, pack in tx.execute(_led(within)).all():
+    for number, place_id, pack in tx.execute(_led(gallery)).all():
         region, role = where[place_id]
         led[number, region].append(Led(place_id, role, pack))
     parts = {one.pack for found in led.values() for one in found}
     return Holdings(
         named=named,
-        sizes=_sizes(tx, needed, parts),
+        sizes=_sizes(tx, gallery, parts),
         spreads=[_spread(text, where) for text in ways],
         lies={pack: ways[text] for pack, text in at.items()},
         led=led,
+    )
+
+
+def committed(gallery: int) -> sa.Select[Any]:
+    """The numbers of a gallery's committed versions."""
+    return (
+        sa.select(versions.c.id)
+        .join(definitions, definitions.c.id == versions.c.definition_id)
+        .where(definitions.c.gallery_id == gallery, versions.c.committed)
     )
 
 
@@ -139,48 +144,68 @@ def _spread(place_ids: str, where: Mapping[int, tuple[str, PlaceRole]]) -> Sprea
     return found
 
 
-def _named(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    return (
-        sa.select(version_disks.c.version_id, content_packs.c.pack_id)
-        .join_from(versions, definitions, definitions.c.id == versions.c.definition_id)
-        .join(galleries, galleries.c.id == definitions.c.gallery_id)
-        .join(version_disks, version_disks.c.version_id == versions.c.id)
-        .join(content_packs, content_packs.c.content_id == version_disks.c.content_id)
-        .where(within)
+def _named(gallery: int | None) -> sa.Select[Any]:
+    """The packs of each version as one text. Among those of all are staged ones."""
+    of = sa.func.aggregate_strings(content_packs.c.pack_id, ",").label("of")
+    chosen = (
+        sa.select(version_disks.c.version_id, of)
+        .join_from(
+            version_disks, content_packs, content_packs.c.content_id == version_disks.c.content_id
+        )
+        .group_by(version_disks.c.version_id)
     )
+    return chosen if gallery is None else chosen.where(of_gallery(gallery))
 
 
-def _present(needed: sa.Select[Any]) -> sa.Select[Any]:
+def _present(gallery: int | None) -> sa.Select[Any]:
     """The places of each pack as one text: a row a pack, where packs lie in ten places each."""
     place_id = sa.cast(place_packs.c.place_id, sa.Text)
     at = sa.func.aggregate_strings(place_id, ",").label("at")
-    mine = sa.and_(place_packs.c.state == PRESENT, place_packs.c.pack_id.in_(needed))
-    return sa.select(place_packs.c.pack_id, at).where(mine).group_by(place_packs.c.pack_id)
+    chosen = (
+        sa.select(place_packs.c.pack_id, at)
+        .where(place_packs.c.state == PRESENT)
+        .group_by(place_packs.c.pack_id)
+    )
+    if gallery is None:
+        return chosen
+    return chosen.where(place_packs.c.pack_id.in_(_needed(gallery)))
 
 
-def _led(within: sa.ColumnElement[bool]) -> sa.Select[Any]:
+def _led(gallery: int | None) -> sa.Select[Any]:
     use, part = moved_uses.c, moved_parts.c
-    return (
+    chosen = (
         sa.select(version_disks.c.version_id, place_packs.c.place_id, place_packs.c.pack_id)
         .join_from(moved_uses, version_disks, use.content_id == version_disks.c.content_id)
-        .join(versions, versions.c.id == version_disks.c.version_id)
-        .join(definitions, definitions.c.id == versions.c.definition_id)
-        .join(galleries, galleries.c.id == definitions.c.gallery_id)
         .join(moved_parts, sa.and_(part.place_id == use.place_id, part.pack_id == use.pack_id))
         .join(
             place_packs,
             sa.and_(place_packs.c.place_id == part.place_id, place_packs.c.pack_id == part.part_id),
         )
-        .where(place_packs.c.state == PRESENT, within)
+        .where(place_packs.c.state == PRESENT)
         .distinct()
     )
+    return chosen if gallery is None else chosen.where(of_gallery(gallery))
 
 
-def _sizes(tx: Connection, needed: sa.Select[Any], parts: Collection[str]) -> dict[str, int]:
-    columns = (packs.c.pack_id, packs.c.pack_bytes)
-    chosen = sa.select(*columns).where(packs.c.pack_id.in_(needed))
-    found = {row.pack_id: row.pack_bytes for row in tx.execute(chosen).all()}
+def _sizes(tx: Connection, gallery: int | None, parts: Collection[str]) -> dict[str, int]:
+    chosen = sa.select(packs.c.pack_id, packs.c.pack_bytes)
+    if gallery is None:
+        return mapped(tx, chosen)
+    needed = chosen.where(packs.c.pack_id.in_(_needed(gallery)))
+    found = mapped(tx, needed)
     for batch in in_lists(parts - found.keys()):
-        more = sa.select(*columns).where(packs.c.pack_id.in_(batch))
-        found |= {row.pack_id: row.pack_bytes for row in tx.execute(more).all()}
+        found |= mapped(tx, chosen.where(packs.c.pack_id.in_(batch)))
     return found
+
+
+def of_gallery(gallery: int) -> sa.ColumnElement[bool]:
+    """The condition that a row of `version_disks` is of a gallery's committed versions."""
+    return version_disks.c.version_id.in_(committed(gallery))
+
+
+def _needed(gallery: int) -> sa.Select[Any]:
+    return (
+        sa.select(content_packs.c.pack_id)
+        .join(version_disks, version_disks.c.content_id == content_packs.c.content_id)
+        .where(of_gallery(gallery))
+    )

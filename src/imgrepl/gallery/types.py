@@ -1,8 +1,9 @@
 """Column types and the database's clock, the same on SQLite and PostgreSQL."""
 
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, DateTime, select
+from sqlalchemy import Connection, DateTime, Text, select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -47,6 +48,25 @@ def _sqlite_now(_element: DatabaseNow, _compiler: SQLCompiler, **_: object) -> s
 @compiles(DatabaseNow, "postgresql")
 def _postgresql_now(_element: DatabaseNow, _compiler: SQLCompiler, **_: object) -> str:
     return "clock_timestamp()"
+
+
+class UtcDay(FunctionElement[str]):
+    """The day of a stored moment in UTC, `2026-11-29`: cheaper than the moment by the thousand."""
+
+    type = Text()
+    name = "utc_day"
+    inherit_cache = True
+
+
+@compiles(UtcDay, "sqlite")
+def _sqlite_day(element: UtcDay, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f"substr({compiler.process(element.clauses, **options)}, 1, 10)"  # kept as text, in UTC
+
+
+@compiles(UtcDay, "postgresql")
+def _postgresql_day(element: UtcDay, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    moment = compiler.process(element.clauses, **options)
+    return f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
 
 
 def database_now(tx: Connection) -> datetime:

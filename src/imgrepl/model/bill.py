@@ -183,9 +183,9 @@ class Month(NamedTuple):
         """The month after it."""
         return Month(self.year + self.month // 12, self.month % 12 + 1)
 
-    def days_from(self, moment: datetime) -> int:
-        """How many of its days are left from a moment on; that moment's day counts whole."""
-        first = max(moment.astimezone(UTC).date(), date(*self, 1))
+    def days_from(self, day: date) -> int:
+        """How many of its days are left from a day on, that one included."""
+        first = max(day, date(*self, 1))
         return max(0, (date(*self, self.days) - first).days + 1)
 
     def __str__(self) -> str:
@@ -206,7 +206,7 @@ def daily_quantity(prices: Prices, billed_bytes: int, month: Month) -> Decimal:
     return Decimal(billed_bytes) / prices.gigabyte_bytes / month.days
 
 
-def storage_usd_in(month: Month, since: datetime, storage_usd_month: Decimal) -> Decimal:
+def storage_usd_in(month: Month, since: date, storage_usd_month: Decimal) -> Decimal:
     """The part of a monthly price that falls into a month for what stands from `since` on."""
     return storage_usd_month * month.days_from(since) / month.days
 
