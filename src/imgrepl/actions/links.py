@@ -17,7 +17,7 @@ from imgrepl.gallery import activity, ledger
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import regions as region_rows
 from imgrepl.gallery import versions as rows
-from imgrepl.gallery.ledger import LedgerEntry
+from imgrepl.gallery.ledger import Brought
 from imgrepl.layout import keys
 from imgrepl.model import soft_deletion
 from imgrepl.model.gallery import DefinitionId, ImageVersion, VersionDisk, VersionId
@@ -282,9 +282,7 @@ def _made(
 
 def _note(ctx: Context, place: Place, version: ImageVersion, made: Export) -> None:
     """What making the file took; how often it is fetched is known to the bucket's server alone."""
-    entry = LedgerEntry(
-        at=ctx.clock.now(),
-        version=version.id,
+    brought = Brought(
         from_region=place.region,
         to_region=place.region,
         is_first=False,
@@ -293,7 +291,7 @@ def _note(ctx: Context, place: Place, version: ImageVersion, made: Export) -> No
         requests=linking.requests_of(made.size_bytes),
     )
     with ctx.index.begin() as tx:
-        ledger.note(tx, entry)
+        ledger.note(tx, version.id, brought, ctx.clock.now())
 
 
 def _signed(
