@@ -1,17 +1,21 @@
 """The command line as a user has it: processes of their own, with a home that is the test's."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import sqlalchemy as sa
 
+from imgrepl.cli.app import main
 from imgrepl.clock import SystemClock
 from imgrepl.gallery import regions
 from imgrepl.gallery.database import GalleryIndex
@@ -34,6 +38,14 @@ class Ran:
     out: Any
     error: Mapping[str, Any]
     stderr: str
+
+
+def told(status: int, out: str, stderr: str) -> Ran:
+    """What a command with `-o json` came to, by all that it said."""
+    assert "Traceback" not in stderr, stderr
+    last = stderr.splitlines()[-1] if status and stderr else "{}"
+    error = json.loads(last).get("error", {}) if last.startswith("{") else {}
+    return Ran(status, json.loads(out) if out else None, error, stderr)
 
 
 @dataclass
@@ -91,10 +103,7 @@ class Cli:
             os.killpg(process.pid, signal.SIGKILL)
             out, stderr = process.communicate()
             raise AssertionError(f"{process.args!r} hangs:\n{stderr[-2000:]}") from None
-        assert "Traceback" not in stderr, stderr
-        last = stderr.splitlines()[-1] if process.returncode and stderr else "{}"
-        error = json.loads(last).get("error", {}) if last.startswith("{") else {}
-        return Ran(process.returncode, json.loads(out) if out else None, error, stderr)
+        return told(process.returncode, out, stderr)
 
     def done(self, *words: object, **variables: str) -> Any:
         """The result of a command that must succeed."""
@@ -139,6 +148,20 @@ class Cli:
                 return [tuple(row) for row in tx.execute(sa.text(query))]
         finally:
             engine.dispose()
+
+
+class SameProcess(Cli):
+    """The same command line in this process: most of what a command costs is Python's start."""
+
+    def __call__(self, *words: object, **variables: str) -> Ran:
+        out, stderr = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, self.environment | variables, clear=True),
+            redirect_stdout(out),
+            redirect_stderr(stderr),
+        ):
+            status = main([*map(str, words), "-o", "json"])
+        return told(status, out.getvalue(), stderr.getvalue())
 
 
 def assert_refused(ran: Ran, status: int, code: str) -> None:

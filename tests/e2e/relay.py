@@ -7,7 +7,7 @@ a request out.
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -27,6 +27,31 @@ _OURS = {"host", "authorization", "x-amz-date", "x-amz-content-sha256", "expect"
 _HOPS = {"transfer-encoding", "connection", "keep-alive"}
 
 
+class Answer(NamedTuple):
+    """What a server answers."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    content: bytes
+
+
+class Asked(NamedTuple):
+    """A request on its way; `forward` asks the real server for it, or for `path` in its place."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    forward: Callable[[str | None], Answer]
+
+
+Twist = Callable[[Asked], Answer]
+"""Gives the answer to a request in place of the server; it may ask the server."""
+
+
+def _honestly(asked: Asked) -> Answer:
+    return asked.forward(None)
+
+
 class Relayed(NamedTuple):
     """One request, and what was answered."""
 
@@ -39,8 +64,9 @@ class Relayed(NamedTuple):
 class Relay:
     """What it does to requests, and what it saw.
 
-    Headers that it `forgets` never reach the server. Of one method at most `at_once_max` requests
-    are served at once, each for `seconds_each` at least; those beyond are answered 503.
+    Headers that it `forgets` never reach the server. `twist` answers in the server's place. Of one
+    method at most `at_once_max` requests are served at once, each for `seconds_each` at least;
+    those beyond are answered 503.
     """
 
     server: S3Server
@@ -48,6 +74,7 @@ class Relay:
     forgets: frozenset[str] = frozenset()
     at_once_max: int | None = None
     seconds_each: float = 0.0
+    twist: Twist = _honestly
     seen: list[Relayed] = field(default_factory=list)
     _at_once: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -86,23 +113,29 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             time.sleep(self.relay.seconds_each)
-            status, headers, content = self._forwarded(body)
+            asked = Asked(
+                self.command,
+                self.path,
+                dict(self.headers.items()),
+                lambda path: self._forwarded(path or self.path, body),
+            )
+            status, headers, content = self.relay.twist(asked)
         finally:
             self.relay.ends(self.command)
         self._answer(status, headers, content)
 
-    def _forwarded(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _forwarded(self, path: str, body: bytes) -> Answer:
         left_out = _OURS | self.relay.forgets
         kept = {k: v for k, v in self.headers.items() if k.lower() not in left_out}
-        request = AWSRequest(self.command, self.relay.server.endpoint_url + self.path, kept, body)
+        request = AWSRequest(self.command, self.relay.server.endpoint_url + path, kept, body)
         account = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         S3SigV4Auth(account, "s3", "us-east-1").add_auth(request)
         if self._upstream is None:
             self._upstream = HTTPConnection(urlsplit(self.relay.server.endpoint_url).netloc)
-        self._upstream.request(self.command, self.path, body, dict(request.headers.items()))
+        self._upstream.request(self.command, path, body, dict(request.headers.items()))
         answer = self._upstream.getresponse()
         headers = [(k, v) for k, v in answer.getheaders() if k.lower() not in _HOPS]
-        return answer.status, headers, answer.read()
+        return Answer(answer.status, headers, answer.read())
 
     def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
         self.relay.note(self.command, self.path, status)

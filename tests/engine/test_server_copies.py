@@ -1,11 +1,15 @@
 """A server copies between its places only what was proven where it copies from."""
 
+import pytest
+
 from engine.collecting_kit import open_operation
 from engine.world import World
 from imgrepl.engine.executor import PackMover
 from imgrepl.engine.pack_reading import read_whole_pack
+from imgrepl.errors import Unavailable
 from imgrepl.layout import keys
 from imgrepl.model.plan import PackMove, ServerCopy
+from imgrepl.store.protocols import ObjectInfo
 from imgrepl.testing.faulty import damaged, flipped
 
 
@@ -31,3 +35,17 @@ def test_a_pack_that_was_read_elsewhere_is_sent_not_copied_from_where_it_rotted(
     mover.deliver("eastus", move, body)
     mover.confirm("eastus")
     assert world.store("eastus", 1).inner.get(keys.pack_key(*key)) == body
+
+
+def test_a_server_that_fails_at_every_copy_is_sent_the_packs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers, and copies nothing, however often it is asked."""
+
+    def fails(_source: object, source_key: str, _key: str) -> ObjectInfo:
+        raise Unavailable(f"copy {source_key}: internal error", code="ServerFailed")
+
+    world.publish(regions=("eastus",))
+    monkeypatch.setattr(world.store("eastus", 1), "copy_from", fails)
+    world.update(replica_count=2)
+    assert world.pack_ids("eastus", 1) == world.pack_ids("eastus")
