@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ from imgrepl.azure import shapes, sharing_shapes
 from imgrepl.errors import Conflict, ImgreplError, Invalid, NotAllowed, NotFound
 from imgrepl.gallery import schema
 from imgrepl.gallery.activity import ActivityFilter
-from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, VersionId
+from imgrepl.model import policy
+from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, VersionId, VersionName
 from imgrepl.model.policy import Action, Via
 from imgrepl.model.sharing import (
     Assignee,
@@ -450,6 +452,44 @@ def test_the_profile_and_its_status_are_shown_as_azure_shows_them(world: World) 
     assert shown["sharingStatus"] == {
         "aggregatedState": "Succeeded",
         "summary": [{"region": "eastus", "state": "Succeeded", "details": ""}],
+    }
+
+
+def refused(call: Callable[[], object]) -> str:
+    with pytest.raises(NotAllowed) as raised:
+        call()
+    error = raised.value
+    return f"{error.message} | {error.details} | {error.hint} | {error.target}"
+
+
+@pytest.mark.parametrize(
+    ("name", "free"), [("golden", "bronze"), ("default-GOLDEN", "default-BRONZE")]
+)
+def test_a_stranger_is_told_the_same_of_what_is_there_and_of_what_is_not(
+    world: World, name: str, free: str
+) -> None:
+    give(world, world.definition.gallery, Role.OWNER, "alice")
+    share(world, GROUPS)
+    sharing.invite(world.ctx, world.definition.gallery, Consumers(tenants=["contoso"]))
+    eve = acting(world, "eve")
+    there, nowhere = GalleryId(gallery=name), GalleryId(gallery=free)
+    for asked in (
+        lambda one: galleries.show(eve, one),
+        lambda one: versions.list_of(eve, one.definition("debian")),
+        lambda one: version_deleting.delete(
+            eve, one.definition("debian").version(VersionName(1, 0, 0))
+        ),
+    ):
+        said = refused(partial(asked, there))
+        assert said == refused(partial(asked, nowhere)).replace(free, name)
+        assert "alice" not in said
+    explained = granting.explain(eve, Caller(name="eve"), there)
+    assert {policy.scope_name(one.scope) for one in explained} == {name}
+    logged = activity.list_recent(world.ctx, 9, ActivityFilter(outcome="Refused"))
+    assert {one.target for one in logged[1::2]} == {
+        "golden",
+        "golden/debian",
+        "golden/debian/1.0.0",
     }
 
 

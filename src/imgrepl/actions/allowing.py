@@ -29,7 +29,7 @@ def check(ctx: Context, action: Action, scope: Scope) -> Decision:
     """
     decision = _logged(ctx, decide(ctx, ctx.caller, action, scope))
     if not decision.allowed:
-        raise refusal(decision)
+        raise refusal(policy.told(decision, scope))
     if action not in policy.CONSUMERS_ACTIONS:
         _refuse_other_names(ctx, scope)
     return decision
@@ -44,8 +44,9 @@ def seeing(ctx: Context, action: Action, within: Scope = None) -> Sees:
     caller = ctx.caller
     if caller.owns_index:
         return _everything_is_seen
+    asked = within
     with ctx.index.read() as tx:
-        within = shares.resolved(tx, within)
+        within = shares.resolved(tx, asked)
         everything = shares.standing_of_all(tx, ctx.index_owner)
     own = tuple(one for one in everything.grants if caller.is_named_by(one.grant.assignee))
     standing = replace(everything, grants=own)
@@ -55,7 +56,7 @@ def seeing(ctx: Context, action: Action, within: Scope = None) -> Sees:
 
     if within is not None:
         inside = [one.scope for one in standing.grants if policy.covers(within, one.scope)]
-        check(ctx, action, next(filter(sees, [within, *inside]), within))
+        check(ctx, action, next(filter(sees, [within, *inside]), asked))
     return sees
 
 

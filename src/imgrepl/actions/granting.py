@@ -147,14 +147,18 @@ def explain(
     the roles there. Raises `NotFound` where there is no such resource.
     """
     who = replace(who, owns_index=who.name.lower() == ctx.index_owner.lower())
-    if who != ctx.caller:
+    about_others = who != ctx.caller
+    if about_others:
         read = Action.INDEX_WRITE if scope is None else Action.GRANT_READ
         allowing.check(ctx, read, scope)
         if scope is not None:
             with ctx.index.read() as tx:
                 _get(tx, scope)
     chosen = actions or policy.actions_on(scope)
-    return allowing.of_oneself(ctx, [allowing.decide(ctx, who, one, scope) for one in chosen])
+    found = [allowing.decide(ctx, who, one, scope) for one in chosen]
+    if about_others or ctx.caller.owns_index:
+        return found
+    return allowing.of_oneself(ctx, [policy.told(one, scope) for one in found])
 
 
 def refusal_of(decision: Decision) -> NotAllowed:

@@ -106,7 +106,8 @@ class Decision:
     """An answer and its reasons, one line each.
 
     `role` and `granted_on` say which grant allowed it; `roles_needed` which roles would, and
-    `grantors` who can grant them.
+    `grantors` who can grant them, the index's owner first. A stranger has nothing there and is not
+    invited.
     """
 
     caller: Caller
@@ -119,6 +120,7 @@ class Decision:
     reasons: tuple[str, ...] = ()
     roles_needed: tuple[Role, ...] = ()
     grantors: tuple[str, ...] = ()
+    by_stranger: bool = False
 
 
 def decide(caller: Caller, action: Action, scope: Scope, standing: Standing) -> Decision:
@@ -137,7 +139,8 @@ def decide(caller: Caller, action: Action, scope: Scope, standing: Standing) -> 
         grantors=tuple(_grantors(scope, standing)),
     )
     if basis is None:
-        return replace(refused, reasons=tuple(_refusals(caller, action, scope, standing)))
+        reasons = tuple(_refusals(caller, action, scope, standing))
+        return replace(refused, reasons=reasons, by_stranger=_is_stranger(caller, scope, standing))
     return replace(
         refused,
         allowed=True,
@@ -146,6 +149,24 @@ def decide(caller: Caller, action: Action, scope: Scope, standing: Standing) -> 
         granted_on=basis.granted_on,
         reasons=(basis.reason,),
     )
+
+
+def told(decision: Decision, asked: Scope) -> Decision:
+    """A decision as the caller may know it, who named the scope as `asked`.
+
+    A stranger is not told whether it is there: neither by its own name, nor by who has it.
+    """
+    if decision.allowed:
+        return decision
+    named = replace(decision, scope=asked)
+    if not decision.by_stranger:
+        return named
+    nothing = _nothing_granted(decision.caller, decision.scope)
+    reasons = (
+        _nothing_granted(decision.caller, asked) if reason == nothing else reason
+        for reason in decision.reasons
+    )
+    return replace(named, reasons=tuple(reasons), grantors=decision.grantors[:1])
 
 
 def roles_with(action: Action) -> tuple[Role, ...]:
@@ -271,7 +292,19 @@ def _refusals(caller: Caller, action: Action, scope: Scope, standing: Standing) 
     ]
     if profile.is_public:
         found.append("it is in a community gallery, which everybody may only read")
-    yield from found or [f"nothing on {scope_name(scope)} is granted to {caller.name}"]
+    yield from found or [_nothing_granted(caller, scope)]
+
+
+def _nothing_granted(caller: Caller, scope: Scope) -> str:
+    return f"nothing on {scope_name(scope)} is granted to {caller.name}"
+
+
+def _is_stranger(caller: Caller, scope: Scope, standing: Standing) -> bool:
+    if any(one.invites(caller) for one in _sharing_of(scope, standing).invitations):
+        return False
+    return not any(
+        covers(one.scope, scope) or covers(scope, one.scope) for one in _own(caller, standing)
+    )
 
 
 def _refused_grants(
