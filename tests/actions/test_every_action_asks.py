@@ -96,6 +96,7 @@ SAMPLES: dict[Any, object] = {
     ResourceId | None: GALLERY,
     Gallery: samples.gallery(),
     Assignee: Assignee(name="alice"),
+    Sequence[Assignee]: [Assignee(name="alice")],
     Role: Role.READER,
     Caller: Caller(name="alice"),
     Consumers: Consumers(tenants=["t"]),

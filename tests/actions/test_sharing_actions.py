@@ -44,6 +44,7 @@ from imgrepl.errors import Conflict, ImgreplError, Invalid, NotAllowed, NotFound
 from imgrepl.gallery import schema
 from imgrepl.gallery.activity import ActivityFilter
 from imgrepl.model import policy
+from imgrepl.model.etags import etag_of
 from imgrepl.model.gallery import DefinitionId, Gallery, GalleryId, VersionId, VersionName
 from imgrepl.model.policy import Action, Via
 from imgrepl.model.sharing import (
@@ -453,6 +454,24 @@ def test_the_profile_and_its_status_are_shown_as_azure_shows_them(world: World) 
         "aggregatedState": "Succeeded",
         "summary": [{"region": "eastus", "state": "Succeeded", "details": ""}],
     }
+
+
+def test_a_role_is_given_to_all_of_them_or_to_none(world: World) -> None:
+    golden = world.definition.gallery
+    both = [ALICE, Assignee.parse("group:leads")]
+    etag = etag_of(galleries.show(world.ctx, golden))
+    assert len(granting.grant_each(world.ctx, golden, both, Role.READER, if_match=etag)) == 2
+    unknown = [*both, Assignee.parse("mallory")]
+    with pytest.raises(NotFound) as raised:
+        granting.revoke_each(world.ctx, golden, unknown, Role.READER)
+    assert raised.value.code == "GrantNotFound"
+    assert len(granting.list_of(world.ctx, golden)) == 2
+    world.ctx = replace(world.ctx, limits=replace(world.ctx.limits, grants_max=3))
+    more = [Assignee.parse("bob"), Assignee.parse("carol")]
+    with pytest.raises(Invalid):
+        granting.grant_each(world.ctx, golden, more, Role.READER)
+    assert len(granting.list_of(world.ctx, golden)) == 2
+    assert granting.revoke_each(world.ctx, golden, both) == [Role.READER, Role.READER]
 
 
 def refused(call: Callable[[], object]) -> str:

@@ -1,6 +1,6 @@
 """Roles on galleries, definitions and versions: given, taken away, listed, explained."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -63,23 +63,36 @@ class Access:
 def grant(
     ctx: Context, scope: ResourceId, assignee: Assignee, role: Role, *, if_match: str | None = None
 ) -> Grant:
-    """Gives somebody a role on a resource and all that lies in it; the same again is a success.
+    """Gives somebody a role on a resource and all that lies in it. Raises as `grant_each`."""
+    return grant_each(ctx, scope, [assignee], role, if_match=if_match)[0]
+
+
+def grant_each(
+    ctx: Context,
+    scope: ResourceId,
+    assignees: Sequence[Assignee],
+    role: Role,
+    *,
+    if_match: str | None = None,
+) -> list[Grant]:
+    """Gives a role to all of them, or to none; the same again is a success.
 
     Raises `NotFound`; `Conflict` (`ChangedMeanwhile`, `VersionStaged`); `Invalid`
     (`LimitExceeded`).
     """
     allowing.check(ctx, Action.GRANT_WRITE, scope)
     now = ctx.clock.now()
-    wanted = Grant(assignee=assignee, role=role, granted_by=ctx.principal, granted_at=now)
 
     def added(present: tuple[Grant, ...]) -> tuple[Grant, ...]:
-        if any(_is_same(one, assignee, role) for one in present):
-            return present
-        ctx.limits.check_room("roles", len(present), ctx.limits.grants_max, str(scope))
-        return (*present, wanted)
+        for assignee in assignees:
+            if not any(_is_same(one, assignee, role) for one in present):
+                ctx.limits.check_room("roles", len(present), ctx.limits.grants_max, str(scope))
+                by = ctx.principal
+                present += (Grant(assignee=assignee, role=role, granted_by=by, granted_at=now),)
+        return present
 
-    after = _change(ctx, scope, added, "share.grant", assignee, role, if_match)
-    return next(one for one in after if _is_same(one, assignee, role))
+    after = _change(ctx, scope, added, "share.grant", assignees, role, if_match)
+    return [next(one for one in after if _is_same(one, who, role)) for who in assignees]
 
 
 def revoke(
@@ -92,19 +105,36 @@ def revoke(
 ) -> list[Role]:
     """Takes a role away that was given on this very resource, or all that somebody has there.
 
+    Raises as `revoke_each`.
+    """
+    return revoke_each(ctx, scope, [assignee], role, if_match=if_match)
+
+
+def revoke_each(
+    ctx: Context,
+    scope: ResourceId,
+    assignees: Sequence[Assignee],
+    role: Role | None = None,
+    *,
+    if_match: str | None = None,
+) -> list[Role]:
+    """The same of all of them, or of none.
+
     Raises `NotFound` (`GrantNotFound`, and for the resource); `Conflict` (`ChangedMeanwhile`).
     """
     allowing.check(ctx, Action.GRANT_WRITE, scope)
     gone: list[Role] = []
 
     def left(present: tuple[Grant, ...]) -> tuple[Grant, ...]:
-        taken = [one for one in present if _is_same(one, assignee, role or one.role)]
-        if not taken:
-            raise _nothing_granted(ctx, scope, assignee, role)
-        gone.extend(one.role for one in taken)
-        return tuple(one for one in present if one not in taken)
+        for assignee in assignees:
+            taken = [one for one in present if _is_same(one, assignee, role or one.role)]
+            if not taken:
+                raise _nothing_granted(ctx, scope, assignee, role)
+            gone.extend(one.role for one in taken)
+            present = tuple(one for one in present if one not in taken)
+        return present
 
-    _change(ctx, scope, left, "share.revoke", assignee, role, if_match)
+    _change(ctx, scope, left, "share.revoke", assignees, role, if_match)
     return gone
 
 
@@ -214,7 +244,7 @@ def _change(
     scope: ResourceId,
     change: Callable[[tuple[Grant, ...]], tuple[Grant, ...]],
     action: str,
-    assignee: Assignee,
+    assignees: Sequence[Assignee],
     role: Role | None,
     if_match: str | None,
 ) -> tuple[Grant, ...]:
@@ -225,8 +255,9 @@ def _change(
         grants, after = change(before.grants), before
         if grants != before.grants:
             after = _written(tx, before, grants)
-            detail = {"assignee": str(assignee), "role": role}
-            activity.log(tx, action, str(after.id), "Succeeded", detail, ctx.principal)
+            for assignee in assignees:
+                detail = {"assignee": str(assignee), "role": role}
+                activity.log(tx, action, str(after.id), "Succeeded", detail, ctx.principal)
     record_spreading.publish(ctx, after)  # a region may have been away when it was changed before
     return grants
 

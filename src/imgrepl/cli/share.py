@@ -246,6 +246,11 @@ class _Whom:
             raise UsageError("name somebody: --assignee, --subscription-ids or --tenant-ids")
         if bool(assignees) < bool(role) or (assignees and not role and not role_optional):
             raise UsageError("--assignee and --role go together")
+        if directly and assignees:
+            raise UsageError(
+                "--assignee is about roles, --subscription-ids and --tenant-ids about direct"
+                " shares: one of both at a time, so that neither is done alone"
+            )
         if directly and not isinstance(scope, GalleryId):
             raise UsageError("only a whole gallery is shared directly: leave -i and -e out")
 
@@ -254,9 +259,9 @@ class _Whom:
         from imgrepl.actions import granting, sharing
         from imgrepl.model.gallery import GalleryId
 
-        for one in self.assignees:
+        if self.assignees:
             assert self.role is not None, "checked before"
-            granting.grant(ctx, self.scope, one, self.role, if_match=if_match)
+            granting.grant_each(ctx, self.scope, self.assignees, self.role, if_match=if_match)
         if self.consumers.named() and isinstance(self.scope, GalleryId):
             sharing.invite(ctx, self.scope, self.consumers, if_match=if_match)
 
@@ -265,7 +270,7 @@ class _Whom:
         from imgrepl.actions import granting, sharing
         from imgrepl.model.gallery import GalleryId
 
-        for one in self.assignees:
-            granting.revoke(ctx, self.scope, one, self.role, if_match=if_match)
+        if self.assignees:
+            granting.revoke_each(ctx, self.scope, self.assignees, self.role, if_match=if_match)
         if self.consumers.named() and isinstance(self.scope, GalleryId):
             sharing.uninvite(ctx, self.scope, self.consumers, if_match=if_match)
