@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 
 import pytest
 
@@ -128,19 +129,28 @@ def many_puts(
         return Outcome(scheduler.now, server.refused, server.most_at_once, windows.puts.limit)
 
 
-@pytest.mark.parametrize(("at_once_max", "times_as_fast"), [(1, 1.3), (2, 1.3), (4, 1.1)])
+@pytest.mark.parametrize("at_once_max", [1, 2, 4])
 def test_a_server_that_refuses_what_is_too_much_is_asked_for_less_and_serves_sooner(
-    at_once_max: int, times_as_fast: float
+    at_once_max: int,
 ) -> None:
+    """How long retries alone take is a matter of dice: the median of five counts."""
+
     def make(scheduler: Scheduler) -> LimitedServer:
         return LimitedServer(scheduler, at_once_max)
 
-    held = many_puts(make, puts=200, at_once=16, options=WindowOptions())
-    pressed = many_puts(make, puts=200, at_once=16, options=None)
-    assert held.refused < pressed.refused / 3, (held, pressed)
-    assert held.seconds < pressed.seconds / times_as_fast, (held, pressed)
+    def outcomes(options: WindowOptions | None) -> list[Outcome]:
+        return [
+            many_puts(make, puts=200, at_once=16, options=options, seed=seed)
+            for seed in range(1, 6)
+        ]
+
+    held, pressed = outcomes(WindowOptions()), outcomes(None)
     ideal = 200 * (SERVE_SECONDS + LATENCY_SECONDS) / at_once_max
-    assert held.seconds < 1.1 * ideal, (held, ideal)
+    assert max(one.seconds for one in held) < 1.1 * ideal, (held, ideal)
+    refused = median(one.refused for one in pressed)
+    assert median(one.refused for one in held) < refused / 3, (held, pressed)
+    seconds = median(one.seconds for one in pressed)
+    assert median(one.seconds for one in held) < seconds / 1.3, (held, pressed)
 
 
 def test_a_server_that_bears_it_is_never_made_to_wait() -> None:
