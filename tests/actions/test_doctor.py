@@ -8,7 +8,7 @@ from gallery import samples
 from imgrepl.actions import definitions, doctor, galleries
 from imgrepl.actions.galleries import GalleryChanges
 from imgrepl.gallery import regions, replicas
-from imgrepl.model.gallery import ImageIdentifier
+from imgrepl.model.gallery import ImageIdentifier, ReplicationMode
 from imgrepl.model.region import Endpoint, StorageAccountType
 from imgrepl.model.replica import ReplicaState
 
@@ -26,6 +26,13 @@ def test_production_wants_three_replicas_and_more_than_one_region(world: World) 
     found = _warnings(world)
     assert found["replicas"] == "fewer than 3 replicas: golden/debian/1.0.0 in eastus (1)"
     assert found["regions"] == "latest stands in one region only: golden/debian/1.0.0"
+
+
+def test_a_shallow_version_is_said_to_point_at_its_source_and_nothing_else(world: World) -> None:
+    version(world, replication_mode=ReplicationMode.SHALLOW)
+    found = _warnings(world)
+    assert found["shallow"] == "latest only points at its source: golden/debian/1.0.0"
+    assert not {"replicas", "regions", "zones", "servers"} & found.keys()
 
 
 def test_only_the_latest_version_of_an_image_counts(world: World) -> None:

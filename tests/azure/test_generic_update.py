@@ -136,6 +136,23 @@ def test_what_cannot_change_of_a_version_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["identity.type=SystemAssigned"], "--profile"),
+        (["securityProfile.uefiSettings={}"], "machines"),
+        (["publishingProfile.targetRegions[0].additionalReplicaSets=[1]"], "region add"),
+        (["publishingProfile.targetRegions[0].encryption={}", "identity=null"], "--profile"),
+        (['publishingProfile.targetRegions[0].encryption={"osDiskImage": {}}'], "bucket"),
+    ],
+)
+def test_fields_of_azure_alone_are_refused_with_the_way_out(words: list[str], hint: str) -> None:
+    with pytest.raises(Conflict) as refused:
+        _version_changes(sets=words)
+    assert refused.value.code == "ImmutableProperty"
+    assert hint in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize(
     "word",
     [
         "publishingProfile.targetRegions=x",

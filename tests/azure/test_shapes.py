@@ -34,6 +34,7 @@ from imgrepl.model.gallery import (
 )
 from imgrepl.model.ids import ContentId, OperationId
 from imgrepl.model.operation import Operation, OperationKind, OperationState, Owner
+from imgrepl.model.proof import Proof, ProofLevel
 from imgrepl.model.region import Endpoint
 from imgrepl.model.replica import Replica, ReplicaState
 from imgrepl.model.transfer import RegionTransfer, Transfer
@@ -62,6 +63,7 @@ def test_a_gallery() -> None:
         },
         "sharingProfile": {"permissions": "Private", "groups": [], "communityGalleryInfo": None},
         "sharingStatus": None,
+        "identity": None,
         "etag": f"{made.incarnation}.1",
     }
 
@@ -151,6 +153,8 @@ def test_a_version_has_azures_fields() -> None:
         "regionalReplicaCount": 2,
         "storageAccountType": "Standard_LRS",
         "excludeFromLatest": True,
+        "additionalReplicaSets": [],
+        "encryption": None,
     }
     assert shown["publishingProfile"]["publishedDate"] == NOON
     assert shown["storageProfile"] == {
@@ -170,6 +174,28 @@ def test_a_version_has_azures_fields() -> None:
             {"region": "westeurope", "state": "Replicating", "progress": 25, "details": ""},
         ],
     }
+
+
+def test_a_version_says_what_was_checked_of_it() -> None:
+    half_way = _view()
+    complete = tuple(replace(one, state=ReplicaState.COMPLETED) for one in half_way.replicas)
+    moments = [datetime(2026, 11, day, tzinfo=UTC) for day in range(1, len(complete) + 1)]
+    proofs = {
+        (one.region, one.number): Proof(ProofLevel.FULL_READ, at)
+        for one, at in zip(complete, moments, strict=True)
+    }
+    done = replace(half_way, replicas=complete, proofs=proofs)
+    failed = replace(done, replicas=(replace(complete[0], state=ReplicaState.FAILED),))
+    unproven = replace(done, proofs={})
+    found = [
+        shapes.version(view)["validationsProfile"] for view in (half_way, done, failed, unproven)
+    ]
+    checks = [profile["executedValidations"] for profile in found]
+    assert [disks["type"] for disks, _replicas in checks] == ["DiskImages"] * 4
+    assert checks[0][0]["executionTime"] == NOON
+    statuses = [replicas["status"] for _disks, replicas in checks]
+    assert statuses == ["Unknown", "Succeeded", "Failed", "Unknown"]
+    assert checks[1][1]["executionTime"] == "2026-11-01T00:00:00Z"
 
 
 def test_a_version_has_ours_under_one_key() -> None:

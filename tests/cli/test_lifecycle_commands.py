@@ -227,3 +227,19 @@ def test_rules_that_make_no_sense_are_refused(
     cli: Cli, words: tuple[object, ...], expected: tuple[int, str]
 ) -> None:
     assert code(cli("retention", "plan", "-r", "golden", *words)) == expected
+
+
+def test_a_condition_of_ones_own_is_waited_for(cli: Cli, image: Path) -> None:
+    create(cli, image, "1.0.0")
+    holds = "publishingProfile.targetRegions[?name=='eastus'] && provisioningState=='Succeeded'"
+    assert version(cli, "wait", "1.0.0", "--custom", holds).out["name"] == "1.0.0"
+    ended = version(cli, "wait", "1.0.0", "--custom", "tags.tried", "--timeout", 0)
+    assert code(ended) == (7, "WaitTimedOut")
+    both = version(cli, "wait", "1.0.0", "--custom", holds, "--deleted")
+    assert code(both) == (2, "Usage")
+
+
+def test_a_condition_that_is_no_jmespath_is_refused(cli: Cli) -> None:
+    refused = version(cli, "wait", "1.0.0", "--custom", "[?")
+    assert code(refused) == (2, "InvalidQuery")
+    assert refused.error["error"]["message"].startswith("--custom '[?' cannot be evaluated")

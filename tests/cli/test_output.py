@@ -21,7 +21,12 @@ COLUMNS = {"Version": "name", "Occupied": "occupiedBytes", "Excluded": "excluded
 
 def written(value: object, form: str, query: str | None = None) -> str:
     stream = io.StringIO()
-    write(Answer(value, COLUMNS), OutputFormat(form), compiled_query(query), stream)
+    write(
+        Answer(value, COLUMNS),
+        OutputFormat(form),
+        None if query is None else compiled_query(query),
+        stream,
+    )
     return stream.getvalue()
 
 

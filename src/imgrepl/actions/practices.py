@@ -38,13 +38,15 @@ class _Stand(NamedTuple):
 
 def neglected(tx: Connection) -> Iterator[Practice]:
     """The advice that is not followed: of each definition its latest version is looked at."""
-    newest = list(_latest(tx))
+    latest_ones = list(_latest(tx))
+    newest = [version for version in latest_ones if not version.is_shallow]
     known = {region.name: region for region in regions.list_all(tx)}
     stands = [
         _Stand(version, target, known.get(target.name))
         for version in newest
         for target in version.target_regions
     ]
+    yield from _shallow([version for version in latest_ones if version.is_shallow])
     yield from _replicas(stands)
     yield from _zones(stands)
     yield from _servers(stands)
@@ -61,6 +63,17 @@ def _latest(tx: Connection) -> Iterator[ImageVersion]:
         except NotFound:
             continue
         yield rows.get(tx, definition.id.version(name))
+
+
+def _shallow(shallow: Sequence[ImageVersion]) -> Iterator[Practice]:
+    """Nothing else is said of these: they have one replica, in one region, by their kind."""
+    if shallow:
+        text = f"latest only points at its source: {_some([one.id for one in shallow])}"
+        hint = (
+            "it is gone with the source, and serves few machines at a time: `imgrepl image-version"
+            " update` with --replication-mode Full copies it"
+        )
+        yield Practice("shallow", text, hint)
 
 
 def _replicas(stands: Sequence[_Stand]) -> Iterator[Practice]:

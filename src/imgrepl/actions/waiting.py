@@ -10,7 +10,7 @@ from imgrepl.engine.stopping import check_stop
 from imgrepl.errors import Unavailable
 from imgrepl.gallery import operations, replicas
 from imgrepl.gallery import versions as rows
-from imgrepl.model.gallery import VersionId
+from imgrepl.model.gallery import ProvisioningState, VersionId
 from imgrepl.model.operation import OperationState
 from imgrepl.model.policy import Action
 from imgrepl.model.replica import ReplicaState, region_statuses
@@ -55,6 +55,32 @@ def until_there(
     allowing.check(ctx, Action.VERSION_READ, version_id)
     goal = f"{version_id} was not made"
     _poll(ctx, goal, timeout_seconds, interval_seconds, lambda: _is_there(ctx, version_id))
+    return versions.view(ctx, version_id)
+
+
+def until_it_holds(
+    ctx: Context,
+    version_id: VersionId,
+    holds: Callable[[VersionView], bool],
+    timeout_seconds: float | None = None,
+    interval_seconds: float = POLL_SECONDS,
+) -> VersionView:
+    """Returns once `holds` says so of the version, or it has failed; it need not be there yet.
+
+    Raises `Unavailable` (`WaitTimedOut`), and (`OperationStalled`) when nobody takes up its work.
+    """
+    allowing.check(ctx, Action.VERSION_READ, version_id)
+    taken_up = _TakenUp(ctx, version_id)
+
+    def reached() -> bool:
+        if not _is_there(ctx, version_id):
+            return False
+        view = versions.view(ctx, version_id)
+        failed = view.version.provisioning_state is ProvisioningState.FAILED
+        return failed or holds(view) or taken_up.check()
+
+    goal = f"{version_id} did not become what was waited for"
+    _poll(ctx, goal, timeout_seconds, interval_seconds, reached)
     return versions.view(ctx, version_id)
 
 

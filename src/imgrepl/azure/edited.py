@@ -1,5 +1,6 @@
 """From a resource's JSON before and after its edits to the changes that an action makes."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 from imgrepl.actions.definitions import DefinitionChanges
 from imgrepl.actions.galleries import GalleryChanges
 from imgrepl.actions.version_requests import TargetRequest, UpdateVersion
-from imgrepl.azure import generic_update, target_regions
+from imgrepl.azure import absent, generic_update, target_regions
 from imgrepl.azure.generic_update import Edits
 from imgrepl.errors import Conflict, Invalid
 from imgrepl.model.gallery import Range, VersionName
@@ -18,6 +19,7 @@ Json = Mapping[str, Any]
 T = TypeVar("T")
 C = TypeVar("C", GalleryChanges, DefinitionChanges, UpdateVersion)
 
+_FIELD_END = re.compile(r"[.=\[]")
 _GALLERY = ("description", "tags", "softDeletePolicy")
 _DEFINITION = (
     "description",
@@ -51,6 +53,8 @@ def changes(
     `tags`, where given, are those that the edits begin with. Raises as `generic_update.apply` and
     as what `of` is.
     """
+    for word in (*edits.sets, *edits.adds):
+        _refuse_absent(_FIELD_END.split(word)[0], word)
     base = before if tags is None else {**before, "tags": dict(tags)}
     found = of(before, generic_update.apply(base, edits))
     said = {item.name: getattr(stated, item.name) for item in fields(stated)}
@@ -130,6 +134,7 @@ class _Changed:
         self._before, self._after = before, after
         for path in _differing(before, after):
             if not any(path == known or path.startswith(f"{known}.") for known in mutable):
+                _refuse_absent(path.partition(".")[0], path)
                 raise Conflict(
                     f"{path} cannot be changed",
                     code="ImmutableProperty",
@@ -151,6 +156,18 @@ class _Changed:
                 target=path,
                 hint=f"it is {_at(self._before, path)!r} now, and keeps that form",
             ) from error
+
+
+def _refuse_absent(name: str, path: str) -> None:
+    """Raises `Conflict` (`ImmutableProperty`) for what only Azure lets one set."""
+    found = absent.FIELDS.get(name)
+    if found is not None:
+        raise Conflict(
+            f"{path} cannot be changed: {found.why}",
+            code="ImmutableProperty",
+            target=path,
+            hint=found.way_out,
+        )
 
 
 def _differing(before: object, after: object, path: str = "") -> Iterator[str]:
@@ -236,6 +253,9 @@ def _targets(value: Any) -> tuple[list[TargetRequest], dict[str, bool | None]]: 
     requests, exclusions = [], {}
     for item in value:
         name = normal_region_name(item["name"])
+        for field in ("additionalReplicaSets", "encryption"):
+            if item.get(field):
+                _refuse_absent(field, f"publishingProfile.targetRegions[name={name}].{field}")
         count, kind = item.get("regionalReplicaCount"), item.get("storageAccountType")
         requests.append(
             TargetRequest(

@@ -23,6 +23,8 @@ def publishing_profile(value: ImageVersion) -> Json:
                 "regionalReplicaCount": target.replica_count,
                 "storageAccountType": target.storage_account_type.value,
                 "excludeFromLatest": target.exclude_from_latest,
+                "additionalReplicaSets": [],
+                "encryption": None,
             }
             for target in value.target_regions
             if target.parent is None

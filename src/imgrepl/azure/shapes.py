@@ -10,7 +10,13 @@ from typing import Any
 from imgrepl.actions.limits_used import LimitUse
 from imgrepl.actions.usage import Usage, UsageReport
 from imgrepl.actions.version_requests import VersionView
-from imgrepl.azure import cost_shapes, resource_ids, rollout_shapes, sharing_shapes
+from imgrepl.azure import (
+    cost_shapes,
+    resource_ids,
+    rollout_shapes,
+    sharing_shapes,
+    status_shapes,
+)
 from imgrepl.azure.resource_ids import GALLERY_TYPE
 from imgrepl.azure.times import iso_utc
 from imgrepl.gallery.activity import ActivityEntry
@@ -27,7 +33,7 @@ from imgrepl.model.gallery import (
 from imgrepl.model.operation import Operation
 from imgrepl.model.proof import Proof
 from imgrepl.model.region import Endpoint, Region, StorageAccountType
-from imgrepl.model.replica import Replica, aggregated_state, region_statuses
+from imgrepl.model.replica import Replica
 from imgrepl.model.transfer import Transfer
 
 Json = dict[str, Any]
@@ -53,6 +59,7 @@ def gallery(value: Gallery, *, sharing_status: Json | None = None) -> Json:
         },
         "sharingProfile": sharing_shapes.profile(value.sharing),
         "sharingStatus": sharing_status,
+        "identity": None,
         "etag": etag_of(value),
     }
 
@@ -117,7 +124,9 @@ def version(view: VersionView) -> Json:
             ),
             "blockDeletionBeforeEndOfLife": value.safety.block_deletion_before_end_of_life,
         },
-        "replicationStatus": _replication_status(view.replicas),
+        "securityProfile": None,
+        "replicationStatus": status_shapes.replication_status(view.replicas),
+        "validationsProfile": status_shapes.validations_profile(view),
         "etag": etag_of(value),
         "imgrepl": _ours(view),
     }
@@ -139,22 +148,6 @@ def _disk_image(disk: VersionDisk) -> Json:
         "sizeInGB": None if size is None else -(-size // _GIB),
         "hostCaching": disk.host_caching and disk.host_caching.value,
         "source": {"uri": disk.source},
-    }
-
-
-def _replication_status(replicas: tuple[Replica, ...]) -> Json:
-    statuses = region_statuses(replicas)
-    return {
-        "aggregatedState": aggregated_state(statuses).value,
-        "summary": [
-            {
-                "region": status.region,
-                "state": status.state.value,
-                "progress": status.progress,
-                "details": status.details,
-            }
-            for status in statuses
-        ],
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from inspect import BoundArguments
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from imgrepl.cli import garbage
 from imgrepl.cli.answer import Answer
@@ -75,7 +75,12 @@ def build(style: _ErrorStyle | None = None) -> App:
 
 def _launch(app: App, tokens: tuple[str, ...], options: GlobalOptions, style: _ErrorStyle) -> int:
     words = as_ours(tokens)
-    command, bound, injected = app.parse_args(words, exit_on_error=False, print_error=False)
+    try:
+        command, bound, injected = app.parse_args(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        from imgrepl.azure import absent
+
+        raise absent.refusal(words) or error from error
     try:
         return _run(command, bound, injected, options, style)
     except UsageError as error:

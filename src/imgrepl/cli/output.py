@@ -32,31 +32,29 @@ Query = Callable[[Any], Any]
 """Picks from a result."""
 
 
-def compiled_query(expression: str | None) -> Query | None:
+def compiled_query(expression: str, option: str = "--query") -> Query:
     """A JMESPath expression, ready to run. Raises `UsageError` (`InvalidQuery`) for any other."""
-    if expression is None:
-        return None
     import jmespath
     from jmespath.exceptions import JMESPathError
 
     try:
         compiled = jmespath.compile(expression)
     except JMESPathError as error:
-        raise _bad_query(expression, error) from error
+        raise _bad_query(option, expression, error) from error
 
     def search(value: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
         try:
             return compiled.search(value)
         except JMESPathError as error:
-            raise _bad_query(expression, error) from error
+            raise _bad_query(option, expression, error) from error
 
     return search
 
 
-def _bad_query(expression: str, error: Exception) -> UsageError:
+def _bad_query(option: str, expression: str, error: Exception) -> UsageError:
     reason = " ".join(str(error).split())
     return UsageError(
-        f"--query {expression!r} cannot be evaluated: {reason}",
+        f"{option} {expression!r} cannot be evaluated: {reason}",
         code="InvalidQuery",
         hint="the language is described at https://jmespath.org",
     )

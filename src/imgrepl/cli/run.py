@@ -99,4 +99,5 @@ Injected = Annotated[Run, Parameter(parse=False)]
 
 def new_run(options: GlobalOptions, loaded: Loaded) -> Run:
     """A run of these options. Raises `UsageError` where `--query` is no JMESPath."""
-    return Run(options=options, loaded=loaded, query=compiled_query(options.query))
+    query = None if options.query is None else compiled_query(options.query)
+    return Run(options=options, loaded=loaded, query=query)

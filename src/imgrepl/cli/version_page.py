@@ -191,7 +191,7 @@ def _transfer(transfer: Json, *, planned: bool) -> Iterator[Block]:
         f"{human.size(transfer['readBytes'])} read",
         f"{human.size(transfer['newBytes'])} new",
         f"{human.size(transfer['deduplicatedBytes'])} deduplicated",
-        f"{transfer['packsWritten']} packs written",
+        f"{human.count(transfer['packsWritten'], 'pack')} written",
     ]
     yield Lines([", ".join(facts)], "Transfer, planned" if planned else "Transfer")
     total = {**transfer, "region": "all"}

@@ -1,6 +1,6 @@
 """`imgrepl image-version`: wait, status and retry."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,16 +9,18 @@ from cyclopts import Parameter
 
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.options import DryRun, VersionOptions, VersionOrLatestOptions, option
+from imgrepl.cli.output import compiled_query
 from imgrepl.cli.run import Injected
 from imgrepl.cli.verdicts import verdict_of
 from imgrepl.cli.version_options import WaitForText, WaitOptions
 from imgrepl.cli.version_page import status_page, version_page
-from imgrepl.errors import Interrupted, UsageError
+from imgrepl.errors import Interrupted, Unavailable, UsageError
 from imgrepl.model.gallery import VersionId
 from imgrepl.model.waiting import WaitFor
 
 if TYPE_CHECKING:
     from imgrepl.actions.context import Context
+    from imgrepl.actions.version_requests import VersionView
 
 _WATCH_SECONDS = 2.0
 
@@ -42,16 +44,25 @@ class WaitCommandOptions(VersionOptions):
     ] = False
     exists: Annotated[bool, option("--exists", text="As az: until it is there.")] = False
     deleted: Annotated[bool, option("--deleted", text="As az: until it is gone.")] = False
+    custom: Annotated[
+        str | None,
+        option("--custom", text="As az: until this holds of its JSON.", metavar="JMESPATH"),
+    ] = None
 
     def check(self) -> None:
         """Raises `UsageError` for two that are waited for."""
-        said = [self.created, self.exists, self.deleted, self.wait_for != "all"]
-        if sum(said) > 1:
-            raise UsageError("wait for one of --wait-for, --created, --exists and --deleted")
+        said = [self.created, self.exists, self.deleted, self.custom, self.wait_for != "all"]
+        if sum(map(bool, said)) > 1:
+            raise UsageError(
+                "wait for one of --wait-for, --created, --exists, --deleted and --custom"
+            )
 
 
 def wait(*, options: WaitCommandOptions, run: Injected) -> Answer:
     """Wait until a version is usable, everywhere, in any region, or in one; or until it is gone.
+
+    --custom waits until a JMESPath of what `show` prints is neither false, null nor empty, as
+    "provisioningState=='Succeeded'"; what failed meanwhile ends it as well.
 
     For example:
 
@@ -69,11 +80,33 @@ def wait(*, options: WaitCommandOptions, run: Injected) -> Answer:
         if options.deleted:
             waiting.until_gone(ctx, version, *pace)
             return Answer({"name": options.version, "deleted": True})
+        if options.custom is not None:
+            holds = _condition(options.custom)
+            view = waiting.until_it_holds(ctx, version, holds, *pace)
+            error = None if holds(view) else verdict_of(view.replicas) or _failed(view)
+            return Answer(shapes.version(view), error=error, page=version_page)
         if options.exists:
             view = waiting.until_there(ctx, version, *pace)
         else:
             view = waiting.wait(ctx, version, WaitFor.parse(options.wait_for), *pace)
     return Answer(shapes.version(view), error=verdict_of(view.replicas), page=version_page)
+
+
+def _condition(expression: str) -> Callable[["VersionView"], bool]:
+    """Whether a JMESPath holds of a version's JSON. Raises `UsageError` (`InvalidQuery`)."""
+    from imgrepl.azure import shapes
+
+    search = compiled_query(expression, "--custom")
+    return lambda view: bool(search(shapes.version(view)))
+
+
+def _failed(view: "VersionView") -> Unavailable:
+    return Unavailable(
+        f"{view.version.id} failed before what was waited for",
+        code="OperationFailed",
+        target=str(view.version.id),
+        hint="`imgrepl operation list` says why; the same command goes on with it",
+    )
 
 
 def status(
