@@ -115,12 +115,13 @@ class WorldStores:
         self._clock = clock
         self._meters: dict[str, Meter] = {}
         self.capabilities = CAPABLE
+        self.patience = RetryPolicy(attempts_max=3)
 
     def of(self, place: Place) -> Store:
         meter = self._meters.setdefault(place.region, Meter())
         metered = MeteredStore(self._buckets.at(place.endpoint), meter)
         looking = LookingFirstStore(metered, lambda: self.capabilities)
-        return RetryingStore(looking, RetryPolicy(attempts_max=3), self._clock)
+        return RetryingStore(looking, self.patience, self._clock)
 
     def probe(self, _place: Place) -> Capabilities:
         return self.capabilities

@@ -57,3 +57,5 @@ class Engine:
     """Places whose features were found to be known, in this process."""
     silent: dict[PlaceId, float] = field(default_factory=dict)
     """Places that did not answer a reader, and when that was, by the monotonic clock."""
+    breaking: dict[PlaceId, float] = field(default_factory=dict)
+    """Places that broke off at one object until patience ended, and gave others; and when."""

@@ -129,7 +129,7 @@ def _row(engine: Engine, bad: BadRead | Fault) -> PlacePack | None:
 def _is_whole(engine: Engine, fault: Fault) -> bool:
     """Whether the object is what it should be after all; a pack that is counts as healthy again."""
     try:
-        body = read_whole(engine.stores.of(fault.place), fault.key)
+        body = read_whole(engine, fault.place, fault.key)
         manifest = keys.parse_manifest_key(fault.key)
         if manifest is not None:
             decode_manifest(body, manifest.content_id)

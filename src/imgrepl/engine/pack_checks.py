@@ -77,11 +77,11 @@ def _stated(store: Reads, row: PlacePack) -> ProofLevel:
     return ProofLevel.SIZE
 
 
-def by_reading(engine: Engine) -> Check:
+def by_reading(engine: Engine, place: Place) -> Check:
     """All of its bytes, their digest, and every chunk decoded; and what the store states of it."""
 
     def check(store: Reads, row: PlacePack) -> ProofLevel:
-        body = read_whole(store, pack_key(row))
+        body = read_whole(engine, place, pack_key(row))
         try:
             verify_pack(body, row.pack_id, engine.domain.chunk_key)
         except Corrupt as error:

@@ -84,7 +84,7 @@ def records_of(engine: Engine, version: ImageVersion, region: str) -> Iterator[D
 def fault_of(engine: Engine, document: Document, missing: str) -> str | None:
     """What is wrong with a document, `missing` where it is not there, None where it is whole."""
     try:
-        document.check(read_whole(engine.stores.of(document.place), document.key))
+        document.check(read_whole(engine, document.place, document.key))
     except NotFound as error:
         if error.code == "BucketMissing":
             raise
@@ -103,7 +103,7 @@ def _check_header(engine: Engine, content: bytes) -> None:
 def _mend_header(engine: Engine, place: Place) -> None:
     store, identity = engine.stores.of(place), engine.index.identity
     try:
-        decode_header(read_whole(store, keys.STORE_KEY))
+        decode_header(read_whole(engine, place, keys.STORE_KEY))
     except Corrupt:
         store.put(keys.STORE_KEY, encode_header(places.header_of(identity)))
     except NotFound:
@@ -123,7 +123,7 @@ def _mend_owner(engine: Engine, place: Place) -> None:
     """Whoever it named cannot be told any more; a readable one that names another is left alone."""
     store, identity = engine.stores.of(place), engine.index.identity
     try:
-        decode_owner(read_whole(store, keys.OWNER_KEY))
+        decode_owner(read_whole(engine, place, keys.OWNER_KEY))
     except Corrupt:
         etag = store.head(keys.OWNER_KEY).etag
         store.put(keys.OWNER_KEY, encode_owner(places.owner_of(identity)), if_match=etag)

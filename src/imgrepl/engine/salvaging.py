@@ -13,7 +13,7 @@ from imgrepl.engine.damage import LOST, DamagedChunk, PackDamage
 from imgrepl.engine.footers import read_footer
 from imgrepl.engine.moved_objects import read_current
 from imgrepl.engine.pack_reading import pack_key
-from imgrepl.engine.unreadable import read_whole
+from imgrepl.engine.unreadable import HealthReads, read_whole
 from imgrepl.errors import Corrupt, ImgreplError, Invalid, NotFound, Unavailable
 from imgrepl.gallery import moved, packs
 from imgrepl.gallery import places as place_rows
@@ -85,9 +85,9 @@ class _Search:
     def find_footer(self) -> None:
         """Takes the first footer that proves itself."""
         for row in self._copies:
-            store = self._engine.stores.of(self._places[row.place_id])
+            place = self._places[row.place_id]
             try:
-                footer = read_footer(store, row)
+                footer = read_footer(HealthReads(self._engine, place), row)
             except (Corrupt, Invalid, NotFound):
                 continue
             except Unavailable as error:
@@ -155,7 +155,7 @@ class _Search:
 
     def _read(self, place: Place, row: PlacePack) -> memoryview | None:
         try:
-            return memoryview(read_whole(self._engine.stores.of(place), pack_key(row)))
+            return memoryview(read_whole(self._engine, place, pack_key(row)))
         except Unavailable as error:
             self.unasked = error
         except (Corrupt, NotFound):

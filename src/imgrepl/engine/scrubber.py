@@ -189,7 +189,7 @@ class _Scrub:
             yield row
 
     def _scrub_place(self, place: Place, rows: Sequence[PlacePack]) -> None:
-        store, check = self._engine.stores.of(place), by_reading(self._engine)
+        store, check = self._engine.stores.of(place), by_reading(self._engine, place)
 
         def look(row: PlacePack) -> ProofLevel | BadPack:
             check_stop(self._engine.stop)

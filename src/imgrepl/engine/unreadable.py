@@ -1,37 +1,73 @@
 """Objects that a server does not give any more, though it gives others: damage, not absence.
 
 A server that keeps checksums of its own (SeaweedFS) finds a flipped bit before we do: it breaks off
-while it sends, every time. To a client that looks like a bad connection.
+while it sends, every time. To a client that looks like a bad connection, which is waited for. That
+patience is paid for once, not for every such object: a place that just broke off to the end of it
+is asked a few times more, within a second or so, for the next one.
 """
 
+from imgrepl.engine.context import Engine
 from imgrepl.errors import Corrupt, ImgreplError, Interrupted, Unavailable
 from imgrepl.layout import keys
-from imgrepl.store.protocols import Reads
+from imgrepl.model.region import Place
+from imgrepl.store.protocols import Hurries, ObjectInfo, Reads
 
 _BREAKS = frozenset({"ConnectionLost", "ServerFailed"})
 """What it looks like. Silence and 503 say that the server is busy or away."""
+_REMEMBERED_SECONDS = 60.0
+"""So a fault that passes is given a full patience once a minute at least."""
 
 
-def read_whole(store: Reads, key: str) -> bytes:
-    """All bytes of an object, for who looks after its health.
-
-    Raises `Corrupt` (`ObjectUnreadable`) where all retries ended and the fault is the object's: its
-    server tells its size, and gives another one. Raises what the store raises.
-    """
-    try:
-        return store.get(key)
-    except Unavailable as error:
-        if error.code not in _BREAKS or not _gives_others(store, key):
-            raise
-        raise Corrupt(
-            "it cannot be read: its server breaks off each time, and gives other objects",
-            code="ObjectUnreadable",
-            target=key,
-            hint="`imgrepl image-version repair` brings it from another replica",
-        ) from error
+def read_whole(engine: Engine, place: Place, key: str) -> bytes:
+    """All bytes of an object, for who looks after its health. Raises as `HealthReads.get`."""
+    return HealthReads(engine, place).get(key)
 
 
-def _gives_others(store: Reads, key: str) -> bool:
+class HealthReads:
+    """Reads of a place for who looks after the health of what lies there."""
+
+    def __init__(self, engine: Engine, place: Place) -> None:
+        self._engine = engine
+        self._place = place
+        self._store = engine.stores.of(place)
+
+    def head(self, key: str) -> ObjectInfo:
+        return self._store.head(key)
+
+    def get(self, key: str, *, offset: int = 0, length: int | None = None) -> bytes:
+        """As `Reads.get`.
+
+        Raises `Corrupt` (`ObjectUnreadable`), too, where retries ended and the fault is the
+        object's: its server tells its size, and gives another one.
+        """
+        hurried = _hurried(self._store)
+        if self._broke_off_lately():
+            try:
+                return hurried.get(key, offset=offset, length=length)
+            except Unavailable as error:
+                if _is_its_own(hurried, key, error):
+                    raise _unreadable(key) from error
+        try:
+            return self._store.get(key, offset=offset, length=length)
+        except Unavailable as error:
+            if not _is_its_own(hurried, key, error):
+                raise
+            self._engine.breaking[self._place.id] = self._engine.clock.monotonic()
+            raise _unreadable(key) from error
+
+    def _broke_off_lately(self) -> bool:
+        since = self._engine.breaking.get(self._place.id)
+        return since is not None and self._engine.clock.monotonic() - since < _REMEMBERED_SECONDS
+
+
+def _hurried(store: Reads) -> Reads:
+    return store.hurried() if isinstance(store, Hurries) else store
+
+
+def _is_its_own(store: Reads, key: str, error: Unavailable) -> bool:
+    """Whether the fault is the object's: its server gives others."""
+    if error.code not in _BREAKS:
+        return False
     try:
         store.head(key)
         store.get(keys.STORE_KEY if key == keys.OWNER_KEY else keys.OWNER_KEY)
@@ -40,3 +76,12 @@ def _gives_others(store: Reads, key: str) -> bool:
     except ImgreplError:
         return False
     return True
+
+
+def _unreadable(key: str) -> Corrupt:
+    return Corrupt(
+        "it cannot be read: its server breaks off each time, and gives other objects",
+        code="ObjectUnreadable",
+        target=key,
+        hint="`imgrepl image-version repair` brings it from another replica",
+    )

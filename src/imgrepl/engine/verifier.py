@@ -182,7 +182,7 @@ def _verify_place(
     expected = expected_in(engine, place, version.content_ids)
     sizes, rows = expected.sizes, expected.rows
     store = engine.stores.of(place)
-    check = by_reading(engine) if deep else by_asking
+    check = by_reading(engine, place) if deep else by_asking
     threads = engine.options.downloads_in_flight if deep else engine.options.heads_in_flight
 
     def look(pack_id: PackId) -> ProofLevel | BadPack:
@@ -229,14 +229,13 @@ def _manifests(
     """The manifests there, and what is wrong with the others."""
     with engine.index.read() as tx:
         rows = {content_id: contents.get(tx, content_id) for content_id in version.content_ids}
-    store = engine.stores.of(place)
     manifests: list[Manifest] = []
     faults: list[Fault] = []
     for content_id, row in rows.items():
         assert row is not None, "a committed version's contents are known"
         key = keys.manifest_key(row.content_id, row.generation)
         try:
-            manifests.append(decode_manifest(read_whole(store, key), content_id))
+            manifests.append(decode_manifest(read_whole(engine, place, key), content_id))
         except (Corrupt, NotFound) as error:
             reason = MISSING if isinstance(error, NotFound) else error.message
             harm = Harm(ranges=whole_disks(version, content_id))

@@ -64,6 +64,14 @@ class Reads(Protocol):
 
 
 @runtime_checkable
+class Hurries(Protocol):
+    """May be asked with less patience than it has."""
+
+    def hurried(self) -> Reads:
+        """The same objects, from who tries a few times within a second or so, not for long."""
+
+
+@runtime_checkable
 class Lists(Protocol):
     """May enumerate."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from imgrepl.store.protocols import Body, DeleteFailure, ObjectInfo, Store
 from imgrepl.store.wrapping import StoreWrapper
 
 _Answer = TypeVar("_Answer")
+_HURRIED_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,11 @@ class RetryingStore(StoreWrapper):
         super().__init__(inner)
         self._policy = policy
         self._clock = clock
+
+    def hurried(self) -> "RetryingStore":
+        """The same store, tried a few times within a second or so."""
+        few = replace(self._policy, attempts_max=min(self._policy.attempts_max, _HURRIED_ATTEMPTS))
+        return RetryingStore(self.inner, few, self._clock)
 
     def head(self, key: str) -> ObjectInfo:
         return self._try(lambda _: self.inner.head(key))
