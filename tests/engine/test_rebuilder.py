@@ -9,17 +9,19 @@ from unittest import mock
 import pytest
 
 from engine import world as worlds
-from engine.collecting_kit import PATCHED, collect, patched
+from engine.collecting_kit import PATCHED, add_rich_region, collect, patched
 from engine.world import REGIONS, World, open_world, region_named
 from imgrepl.actions import definitions, galleries, index, verifying
 from imgrepl.actions.definitions import DefinitionChanges
 from imgrepl.actions.galleries import GalleryChanges
+from imgrepl.actions.version_requests import TargetRequest
 from imgrepl.azure import shapes
 from imgrepl.engine.rebuild_report import RebuildReport
 from imgrepl.errors import Conflict, Corrupt, Interrupted, NotFound, Unavailable
 from imgrepl.gallery import operations, packs, places, records_log, versions
 from imgrepl.gallery import regions as region_rows
 from imgrepl.layout import keys
+from imgrepl.model.region import PlaceRole, StorageAccountType
 from imgrepl.model.replica import ReplicaState
 from imgrepl.store.protocols import DeleteFailure
 from imgrepl.testing.faulty import Crashed, Fault, FaultKind, damaged, flipped
@@ -565,3 +567,23 @@ def lived_keys(world: World) -> list[str]:
 def newest_records(world: World, name: str) -> list[str]:
     found = [key for key in world.keys("records/") if f"/{name}/" in key]
     return [max(found, key=lambda key: int(key.split(".")[-2]))]
+
+
+def test_a_region_whose_first_place_was_never_made_is_taken_over_by_another(tmp_path: Path) -> None:
+    """It was away while packs came to the premium place: no record was ever written there."""
+    fast = TargetRequest("rich", 1, StorageAccountType.PREMIUM_LRS)
+    with open_world(tmp_path / "lost", region_names=("eastus",)) as lost:
+        add_rich_region(lost)
+        lost.store("rich").faults.append(Fault(FaultKind.LOST_REQUEST, times=None))
+        lost.publish(regions=["eastus", fast])
+        lost.buckets.revive()
+        with reborn(lost, tmp_path / "reborn", regions=("eastus",)) as world:
+            add_rich_region(world)
+            report = rebuild(world, "eastus", "rich")
+            assert report.error is None
+            with world.index.read() as tx:
+                rich = {place.role: place for place in places.of_region(tx, "rich")}
+                found = packs.present_ids(tx, rich[PlaceRole.PREMIUM].id)
+            assert found == world.pack_ids("eastus")
+            world.retry()
+            assert world.download(region="rich") == world.disk().read_bytes()

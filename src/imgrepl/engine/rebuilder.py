@@ -7,7 +7,7 @@ with further regions, and gives the same.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -23,7 +23,7 @@ from imgrepl.engine.region_records import RecordListing, list_records
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.stopping import check_stop
 from imgrepl.engine.takeover import Claimed
-from imgrepl.errors import ImgreplError, Interrupted
+from imgrepl.errors import ImgreplError, Interrupted, NotFound
 from imgrepl.gallery import contents, replicas, versions
 from imgrepl.gallery import places as place_rows
 from imgrepl.gallery import regions as region_rows
@@ -96,8 +96,7 @@ def _rebuild(
         if one.claimed is not None:
             with one.attempt():
                 if owning:
-                    takeover.seize(engine, one.record_place)
-                    _check_name(engine, one.record_place)
+                    _seize(engine, one.record_place, one.claimed)
                 one.listing = list_records(engine.stores.of(one.record_place))
     listings = {one.record_place.id: one.listing for one in work if one.listing is not None}
     if not listings:
@@ -161,7 +160,7 @@ def _claim(engine: Engine, work: Sequence[_RegionWork], *, owning: bool) -> None
     """Makes the store this index's; a region that is of another store is no accident."""
     for one in work:
         with one.attempt():
-            one.claimed = takeover.look(engine, one.record_place)
+            one.claimed = _look(engine, one)
     claimed = [one.claimed for one in work if one.claimed is not None]
     if not claimed:
         raise next(one.error for one in work if one.error is not None)
@@ -169,6 +168,45 @@ def _claim(engine: Engine, work: Sequence[_RegionWork], *, owning: bool) -> None
         takeover.adopt_store(engine, claimed)
     else:
         takeover.stand_in(engine, claimed)
+
+
+def _look(engine: Engine, one: _RegionWork) -> Claimed:
+    """Whose the region is, by its first place, which has the records.
+
+    Where packs came there and their process died before any record, by another place. Raises as
+    `takeover.look` does of the first.
+    """
+    try:
+        return takeover.look(engine, one.record_place)
+    except NotFound:
+        for place in _other_first_places(engine, one.region):
+            with suppress(NotFound):
+                return takeover.look(engine, place)
+            with engine.index.begin() as tx:
+                place_rows.forget(tx, place.id)
+            engine.readable.discard(place.id)  # the next place may get its number
+        raise
+
+
+def _other_first_places(engine: Engine, region: Region) -> list[Place]:
+    """Number 0 of each role but the first, as far as the region offers it and none is known."""
+    roles = [role for role in _roles_of(region) if role is not PlaceRole.STANDARD]
+    with engine.index.begin() as tx:
+        return [place_rows.ensure(tx, region, role, 0) for role in roles]
+
+
+def _roles_of(region: Region) -> list[PlaceRole]:
+    kinds = [kind for kind in StorageAccountType if region.offers(kind)]
+    return list(dict.fromkeys(role for kind in kinds for role in roles_of(kind)))
+
+
+def _seize(engine: Engine, record_place: Place, claimed: Claimed) -> None:
+    """Makes the place of a region's records this index's own."""
+    if claimed.place != record_place:
+        places.prepare(engine, record_place)
+        return
+    takeover.seize(engine, record_place)
+    _check_name(engine, record_place)
 
 
 def _take_places(
@@ -205,8 +243,7 @@ def _take_idle(engine: Engine, one: _RegionWork) -> None:
     """
     with engine.index.read() as tx:
         known = {(p.role, p.number) for p in place_rows.of_region(tx, one.region.name)}
-    kinds = [kind for kind in StorageAccountType if one.region.offers(kind)]
-    for role in dict.fromkeys(role for kind in kinds for role in roles_of(kind)):
+    for role in _roles_of(one.region):
         for number in count():
             if (role, number) in known:
                 continue
