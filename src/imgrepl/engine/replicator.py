@@ -17,8 +17,9 @@ from imgrepl.engine.executor import PackMover
 from imgrepl.engine.fanout import Fanout, reason
 from imgrepl.engine.frame_mover import FrameMover
 from imgrepl.engine.lease import Lease
-from imgrepl.engine.planner import plan_replication
+from imgrepl.engine.planner import PACK_LOST, plan_replication
 from imgrepl.engine.reporting import Reporter
+from imgrepl.engine.second_look import finds_whole_packs
 from imgrepl.engine.surveying import survey
 from imgrepl.errors import Corrupt, ImgreplError, NotFound, Unavailable
 from imgrepl.gallery import contents, moved, operations, packs, replicas, versions
@@ -139,6 +140,21 @@ def plan_version(
     return plan, by_id
 
 
+def _planned(
+    engine: Engine,
+    version: ImageVersion,
+    parts: Sequence[RegionPart],
+    trusted: set[tuple[PlaceId, PackId]],
+) -> tuple[ReplicationPlan, dict[PlaceId, Place]]:
+    """As `plan_version`; packs that seem lost are looked at again."""
+    try:
+        return plan_version(engine, version, parts, trusted)
+    except Corrupt as error:
+        if error.code != PACK_LOST or not finds_whole_packs(engine, version):
+            raise
+    return plan_version(engine, version, parts, trusted)
+
+
 def replicate(
     engine: Engine,
     lease: Lease,
@@ -155,7 +171,7 @@ def replicate(
     parts = [
         part for part in region_parts(engine, version.id) if only is None or part.region in only
     ]
-    plan, by_id = plan_version(engine, version, parts, trusted)
+    plan, by_id = _planned(engine, version, parts, trusted)
     mover = PackMover(engine, lease.operation.id, by_id, plan.moves)
     put_at_home = sum(by_id[place_id].region == version.location for place_id, _pack in trusted)
     book = Bookkeeper(engine, version, put_at_home)
