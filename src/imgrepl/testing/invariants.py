@@ -230,11 +230,17 @@ def the_home_record_says_what_the_index_says(look: Look) -> Iterator[str]:
 
 
 def no_record_speaks_of_what_was_never_committed(look: Look) -> Iterator[str]:
-    """A living record at home belongs to a version of the index, or to one that is on its way."""
+    """A living record at home belongs to a version of the index, or to one that is on its way.
+
+    Not if its tombstone is there, of an index that was being replaced: its successor read that.
+    """
     known = {(str(v.id).lower(), v.incarnation) for v in [*look.committed, *look.staged]}
     for place in look.places.values():
-        for record in _newest_records(look, place).values():
-            if record.kind is not RecordKind.VERSION or record.deleted:
+        last = _newest_records(look, place, foreign=True)
+        for name, record in _newest_records(look, place).items():
+            if record.kind is not RecordKind.VERSION:
+                continue
+            if name not in last or last[name].deleted:
                 continue
             names = "/".join(record.path[2:])
             at_home = record.fields["location"] == place.region

@@ -6,7 +6,7 @@ from typing import Any
 from imgrepl.actions import collecting, following, index, operations, usage, verifying
 from imgrepl.actions import version_deleting as deleting
 from imgrepl.actions.context import Context
-from imgrepl.errors import ImgreplError
+from imgrepl.errors import Corrupt, ImgreplError
 from imgrepl.gallery import replicas
 from imgrepl.gallery import versions as rows
 from imgrepl.model.gallery import ImageVersion, ProvisioningState
@@ -113,10 +113,16 @@ class Settler:
             raise Violation(f"{fault} is said to be beyond repair and has a healthy copy")
 
     def complete_what_can_be(self, ctx: Context) -> None:
-        """Completes every version where nothing is damaged; what rotted meanwhile comes next."""
+        """Completes every version where nothing is damaged; what rotted meanwhile comes next.
+
+        So does a pack that a lie made look damaged.
+        """
         for version in self._versions(ctx):
             if not self._is_complete(ctx, version):
-                following.retry(ctx, version.id)
+                try:
+                    following.retry(ctx, version.id)
+                except Corrupt as error:
+                    self._tell(f"{version.id} waits for its repair: {error}")
 
     def complete_all(self, ctx: Context) -> None:
         """Completes every version in every region."""

@@ -19,7 +19,7 @@ from imgrepl.testing.simulation.deeds import Deed
 from imgrepl.testing.simulation.scheduler import Roll
 from imgrepl.testing.simulation.watcher import WriteOrderWatcher
 from imgrepl.testing.simulation.weather import LIES
-from imgrepl.testing.simulation.world import REGIONS, SimulatedWorld, Work
+from imgrepl.testing.simulation.world import REGIONS, SimulatedWorld, Work, region_at
 
 _Answer = TypeVar("_Answer")
 _ATTEMPTS_IN_THE_WEATHER = 3
@@ -138,11 +138,10 @@ class Takeovers:
         return work.answer, error
 
     def _regions(self) -> list[str]:
-        """The regions that have a store by now."""
-        servers = self._world.network.servers
-        firsts = {region.name: servers.get(f"{region.standard[0].url}/r0") for region in REGIONS}
-        return [
-            name
-            for name, server in firsts.items()
-            if server is not None and any(True for _ in server.store.list(keys.STORE_KEY))
-        ]
+        """The regions that have a store by now, in whichever of their places."""
+        found = {
+            region_at(url)
+            for url, server in self._world.network.servers.items()
+            if any(True for _ in server.store.list(keys.STORE_KEY))
+        }
+        return [region.name for region in REGIONS if region.name in found]
