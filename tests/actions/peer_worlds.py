@@ -27,11 +27,11 @@ class PeerWorlds:
             return
         name = peer.region or region_names.name_of(self.world.engine, first_place(peer))
         with self._empty(peer, name) as ctx:
-            rebuilder.load(ctx.engine, [name])
-            yield ctx
+            yield replace(ctx, unread=rebuilder.load(ctx.engine, [name]).unread)
 
     @contextmanager
     def writing(self, bucket: PeerBucket, name: str, *, rehearse: bool) -> Iterator[Context]:
+        name = region_names.marked_name(self.world.engine, first_place(bucket)) or name
         with self._empty(bucket, name) as ctx:
             portable_stores.open_store(ctx.engine, name, rehearse=rehearse)
             yield ctx

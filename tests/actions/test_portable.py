@@ -17,6 +17,7 @@ from imgrepl.actions import (
     downloads,
     galleries,
     granting,
+    moving_home,
     portable,
     sharing,
     verifying,
@@ -33,7 +34,7 @@ from imgrepl.model.gallery import DefinitionId, GalleryId, ImageVersion, Replica
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import Endpoint
 from imgrepl.model.sharing import Assignee, Role, SharingPermission
-from imgrepl.testing.faulty import Crashed, Fault, FaultKind
+from imgrepl.testing.faulty import Crashed, Fault, FaultKind, damaged, flipped
 
 OUT = Endpoint(url="s3://archive/golden", endpoint_url="http://archive.example")
 BUCKET = PeerBucket(standard=(OUT,))
@@ -157,6 +158,65 @@ def test_an_export_follows_what_changed(source: World, other: World) -> None:
     export(source)
     followed = bring_in(other, target_regions=[TargetRequest("northeurope", 1)])
     assert followed.changed == ("golden/debian/1.0.0",)
+
+
+def test_run_again_an_import_leaves_regions_as_they_are_here_and_fills_them(
+    source: World, other: World
+) -> None:
+    export(source)
+    wanted = [TargetRequest("northeurope", 1)]
+    bring_in(other, target_regions=wanted)
+    other.update("1.0.0", add_regions=[TargetRequest("polandcentral", 1)])
+    source.update("1.0.0", tags={"build": "2"})
+    export(source)
+    again = bring_in(other, target_regions=wanted)
+    assert [one.was_there for one in again.versions] == [True, True]
+    assert again.changed == ("golden/debian/1.0.0",)
+    here = other.view("1.0.0")
+    assert [t.name for t in here.version.target_regions] == ["northeurope", "polandcentral"]
+    assert bring_in(other).left_out == ()
+
+
+def test_what_lies_in_the_bin_here_stays_there_and_stops_nothing(
+    source: World, other: World
+) -> None:
+    export(source)
+    bring_in(other, target_regions=[TargetRequest("northeurope", 1)])
+    bin_on = GalleryChanges(soft_delete_enabled=True)
+    galleries.update(other.ctx, source.definition.gallery, bin_on)
+    other.delete("1.0.0")
+    ((left, why),) = bring_in(other).left_out
+    assert (str(left), "in the bin" in why) == ("golden/debian/1.0.0", True)
+
+
+def test_an_export_goes_on_in_its_region_after_the_gallery_has_moved(
+    source: World, other: World
+) -> None:
+    export(source)
+    moving_home.move_home(source.ctx, source.definition.gallery, "westeurope")
+    source.publish("1.0.2", disk="third", like="debian", regions=["westeurope"])
+    again = export(source)
+    assert [one.was_there for one in again.versions] == [True, True, False]
+    bring_in(other, target_regions=[TargetRequest("northeurope", 1)])
+    assert read(other, source.definition, "1.0.2") == source.disk("third").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "brought"),
+    [("golden/debian/", 0), ("golden/debian/1.0.1/", 1), ("manifests/", 0)],
+)
+def test_what_cannot_be_read_of_an_export_is_named_and_the_rest_comes(
+    source: World, other: World, name: str, brought: int
+) -> None:
+    export(source)
+    store = source.buckets.at(OUT.below("r0"))
+    keys_there = sorted((k for k in archived(source) if name in k), key=lambda k: k.count("/"))
+    first = [key for key in keys_there if key.count("/") == keys_there[0].count("/")]
+    for key in first:
+        damaged(store, key, lambda content: flipped(content, 3000))
+    done = bring_in(other, target_regions=[TargetRequest("northeurope", 1)])
+    assert len(done.versions) == brought
+    assert any(name.strip("/").split("/")[-1].strip("s") in line for line in done.unread)
 
 
 def test_what_is_gone_at_the_source_stays_in_the_export_and_is_named(source: World) -> None:

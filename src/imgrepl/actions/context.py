@@ -74,7 +74,8 @@ class Context:
     the owner of the index, whom `owner` names; without it, who asks is the owner.
     `proof_age_seconds_max` is how old a proof may be; `pricing` is what costs are counted by;
     `choose` gives a number below the one it is handed, by which readers spread over replicas;
-    `links_of` gives what makes signed addresses in a place, or None where nothing does.
+    `links_of` gives what makes signed addresses in a place, or None where nothing does. `unread`
+    names what a bucket holds and did not give, where the gallery was read from one.
     """
 
     engine: Engine
@@ -90,6 +91,7 @@ class Context:
     links_of: Callable[[Place], Links | None] = _no_links
     acting: Caller | None = None
     owner: str | None = None
+    unread: tuple[str, ...] = ()
 
     @property
     def caller(self) -> Caller:

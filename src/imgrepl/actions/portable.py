@@ -8,12 +8,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from imgrepl.actions import allowing, copy_parents, copying, mirroring, roles_left, versions
+from imgrepl.actions import (
+    allowing,
+    copy_parents,
+    copying,
+    following,
+    mirroring,
+    roles_left,
+    versions,
+)
 from imgrepl.actions.context import Context
 from imgrepl.actions.copying import CopyVersion
 from imgrepl.actions.version_requests import TargetRequest, VersionView
 from imgrepl.errors import Conflict, NotFound
-from imgrepl.gallery import activity, definitions, galleries
+from imgrepl.gallery import activity, definitions, galleries, regions
 from imgrepl.gallery import versions as rows
 from imgrepl.model.events import Notice
 from imgrepl.model.gallery import Gallery, GalleryId, ImageDefinition, ImageVersion, VersionId
@@ -55,7 +63,8 @@ class Carriage:
 
     `changed` are parents and versions whose fields followed the source's; `left_out` are versions
     that were not carried, with why. `roles_left` are roles at the source and `sharing_left` is how
-    the gallery is shared there: neither is carried.
+    the gallery is shared there: neither is carried. `unread` is what the source bucket holds and
+    did not give, with the reason.
     """
 
     gallery: GalleryId
@@ -68,6 +77,7 @@ class Carriage:
     left_out: tuple[tuple[VersionId, str], ...] = ()
     roles_left: tuple[ScopedGrant, ...] = ()
     sharing_left: SharingPermission = SharingPermission.PRIVATE
+    unread: tuple[str, ...] = ()
 
     @property
     def replicas(self) -> list[Replica]:
@@ -152,16 +162,16 @@ def export(
     """
     allowing.check(ctx, Action.VERSION_READ, gallery_id)
     content = _content_of(ctx, gallery_id)
-    region = content.gallery.location
-    how = _How(
-        peer=PeerIndex(url=ctx.index.url),
-        target=content.gallery.id,
-        location=region,
-        target_regions=[TargetRequest(region, 1, StorageAccountType.STANDARD_LRS)],
-        dry_run=dry_run,
-        plain=True,
-    )
-    with ctx.peers.writing(bucket, region, rehearse=dry_run) as opened:
+    with ctx.peers.writing(bucket, content.gallery.location, rehearse=dry_run) as opened:
+        region = _only_region(opened)  # an export keeps its region where the gallery's home moved
+        how = _How(
+            peer=PeerIndex(url=ctx.index.url),
+            target=content.gallery.id,
+            location=region,
+            target_regions=[TargetRequest(region, 1, StorageAccountType.STANDARD_LRS)],
+            dry_run=dry_run,
+            plain=True,
+        )
         target = replace(opened, peers=_OnlyPeer(ctx))
         done = _carry(target, content, how, bucket)
     if not dry_run:
@@ -192,12 +202,19 @@ def bring_in(ctx: Context, request: ImportGallery, *, dry_run: bool = False) -> 
             target_regions=request.target_regions,
             dry_run=dry_run,
         )
-        done = _carry(replace(ctx, peers=_OnlyPeer(other)), content, how, request.bucket)
+        carried = _carry(replace(ctx, peers=_OnlyPeer(other)), content, how, request.bucket)
+        done = replace(carried, unread=other.unread)
     if not dry_run:
         detail = {"from": done.bucket, "versions": len(done.versions)}
         with ctx.index.begin() as tx:
             activity.log(tx, "gallery.import", str(how.target), "Succeeded", detail, ctx.principal)
     return done
+
+
+def _only_region(opened: Context) -> str:
+    with opened.index.read() as tx:
+        (region,) = regions.list_all(tx)
+    return region.name
 
 
 def _question(request: ImportGallery) -> tuple[Action, GalleryId | None]:
@@ -282,10 +299,17 @@ def _carry(target: Context, content: _Content, how: _How, bucket: PeerBucket) ->
 
 
 def _why_not(target: Context, version: ImageVersion, how: _How) -> str | None:
-    """Of two that share a number, one that points and one that has content are never compared."""
+    """What lies in the target's bin stays there, and so does what is named by itself.
+
+    Of two that share a number, one that points and one that has content are never compared.
+    """
     with target.index.read() as tx:
         there = rows.find(tx, how.id_of(version))
-    if there is None or not there.committed or there.is_shallow is version.is_shallow:
+    if there is None or not there.committed:
+        return None
+    if there.deletion is not None:
+        return "it lies in the bin of the target: undelete or purge it there"
+    if there.is_shallow is version.is_shallow:
         return None
     return (
         f"it is {version.replication_mode} at the source and {there.replication_mode} at the"
@@ -312,8 +336,16 @@ def _carry_one(target: Context, version: ImageVersion, how: _How, changed: list[
         if how.dry_run:
             return Carried(view=versions.view(target, before.id), was_there=True)
         changed += mirroring.version(target, version, before.id)
+        return Carried(view=_gone_on(target, before.id), was_there=True)
     view = copying.copy(target, request, dry_run=how.dry_run)
     return Carried(view=view, was_there=was_there)
+
+
+def _gone_on(target: Context, version_id: VersionId) -> VersionView:
+    """It keeps the regions that it has at the target by now, and fills those that are not."""
+    if versions.is_complete(target, version_id):
+        return versions.view(target, version_id)
+    return following.retry(target, version_id)
 
 
 def _is_same(before: ImageVersion, version: ImageVersion) -> bool:

@@ -26,6 +26,7 @@ def carriage(value: Carriage) -> Json:
         "versions": versions,
         "changed": list(value.changed),
         "onlyThere": [str(version) for version in value.only_there],
+        "unread": list(value.unread),
         "rolesNotCarried": [_role(one) for one in value.roles_left],
         "sharingNotCarried": None
         if value.sharing_left is SharingPermission.PRIVATE

@@ -44,6 +44,7 @@ def carrying_page(found: Json) -> Iterator[Block]:
     )
     left = (Column("Version", "version"), Column("Why", "reason"))
     yield Grid(found["leftOut"], left, "Left out")
+    yield Lines(found["unread"], "Lies in the bucket and could not be read")
     roles = (Column("Resource", "resource"), Column("Who", "assignee"), Column("Role", "role"))
     yield Grid(
         found["rolesNotCarried"], roles, "Roles at the source, given to nobody at the target"

@@ -11,7 +11,7 @@ from imgrepl.cli.endpoints import EndpointOptions
 from imgrepl.cli.options import DryRun, GalleryOptions, GroupOptions, option
 from imgrepl.cli.run import Injected
 from imgrepl.cli.target_options import TargetRegions
-from imgrepl.cli.verdicts import verdict_of
+from imgrepl.cli.verdicts import unread_error, verdict_of
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import normal_region_name
 
@@ -124,7 +124,8 @@ def bring_in(*, options: ImportOptions, run: Injected) -> Answer:
     r"""Bring a gallery in from an export, or from the bucket of any region of another index.
 
     Gallery and definitions are made as they are there, versions are copied with all their fields;
-    packs that are here are not sent again. Run again, it goes on and follows what has changed.
+    packs that are here are not sent again. Run again, it goes on and follows what has changed;
+    versions that are here keep their regions.
 
     For example:
 
@@ -132,16 +133,16 @@ def bring_in(*, options: ImportOptions, run: Injected) -> Answer:
             --target-regions eastus=2 westeurope=1
 
     Exit codes: 0 done; 3 no export there, or no such gallery or region; 4 a gallery, definition or
-    version is here with other content or fields; 5 a rule; 6 a version is damaged there; 7 an
-    endpoint stayed away; 8 some regions are complete and some are not; 130 interrupted, the same
-    command goes on.
+    version is here with other content; 5 a rule; 6 a version is damaged there, or a part of the
+    bucket could not be read and the rest was brought; 7 an endpoint stayed away; 8 some regions are
+    complete and some are not; 130 interrupted, the same command goes on.
     """
     from imgrepl.actions import portable
     from imgrepl.azure import carrying_shapes
 
     with run.open() as ctx:
         done = portable.bring_in(ctx, options.request(), dry_run=options.dry_run)
-    verdict = verdict_of(done.replicas)
+    verdict = verdict_of(done.replicas) or unread_error(done.unread)
     return Answer(carrying_shapes.carriage(done), error=verdict, page=carrying_page)
 
 

@@ -1,9 +1,22 @@
 """Results that are verdicts: what was reported on stdout, as the error that the exit code says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from imgrepl.errors import ImgreplError, PartlyDone, Unavailable
+from imgrepl.errors import Corrupt, ImgreplError, PartlyDone, Unavailable
 from imgrepl.model.replica import Replica, ReplicaState, region_statuses
+
+
+def unread_error(unread: Sequence[str]) -> ImgreplError | None:
+    """That a bucket holds more than it gave; None where it gave all."""
+    if not unread:
+        return None
+    return Corrupt(
+        f"{len(unread)} records or manifests of the bucket could not be read: what they are of was"
+        " not brought",
+        code="RecordDamaged",
+        details=unread[:20],
+        hint="take another copy of the export, or another region's bucket, and run it again",
+    )
 
 
 def verdict_of(replicas: Iterable[Replica]) -> ImgreplError | None:

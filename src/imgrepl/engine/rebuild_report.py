@@ -61,7 +61,8 @@ class RebuildReport:
     `other_regions` maps regions that versions stand in and that were not read to the number of
     these versions; `unregistered` are those of them that the index does not know. `damaged` are
     records and manifests that no region gave whole, `skipped` what cannot stand beside what is
-    there, each with its reason.
+    there, `elsewhere` versions whose content lies in regions that were not read, each with its
+    reason.
     """
 
     store_id: str
@@ -76,6 +77,7 @@ class RebuildReport:
     unregistered: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def error(self) -> ImgreplError | None:
@@ -89,6 +91,12 @@ class RebuildReport:
                 " lie",
             )
         return next((one.error for one in self.regions if one.error is not None), None)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """What is not in the index although something of it lies there, each with the reason."""
+        errors = [f"{one.region}: {one.error.message}" for one in self.regions if one.error]
+        return (*self.damaged, *self.skipped, *errors)
 
     def as_json(self) -> Json:
         """Plain values."""
@@ -104,5 +112,5 @@ class RebuildReport:
             "otherRegions": dict(self.other_regions),
             "unregisteredRegions": list(self.unregistered),
             "damaged": list(self.damaged),
-            "skipped": list(self.skipped),
+            "skipped": [*self.skipped, *self.elsewhere],
         }

@@ -39,13 +39,17 @@ _Item = TypeVar("_Item")
 
 @dataclass
 class Written:
-    """What was brought into the index; `skipped` are resources that were not, and why."""
+    """What was brought into the index; `skipped` are resources that were not, and why.
+
+    `elsewhere` are those of them whose content lies in regions that were not read.
+    """
 
     galleries: int = 0
     definitions: int = 0
     versions: list[ImageVersion] = field(default_factory=list)
     tombstones: int = 0
     skipped: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
 
 
 def write(engine: Engine, found: FoundRecords) -> Written:

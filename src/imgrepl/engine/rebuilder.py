@@ -135,6 +135,7 @@ def _rebuild(
         unregistered=_unregistered(engine, written),
         damaged=(*found.damaged, *lost),
         skipped=tuple(written.skipped),
+        elsewhere=tuple(written.elsewhere),
     )
 
 
@@ -289,7 +290,7 @@ def _read_manifests(
         elsewhere = {target.name for target in version.target_regions} - read
         if elsewhere:
             where = ", ".join(sorted(elsewhere))
-            written.skipped.append(f"{version.id}: it stands in {where}, which was not read")
+            written.elsewhere.append(f"{version.id}: it stands in {where}, which was not read")
         else:
             damaged += [f"{version.id}: manifest of {c}: {lost[c]}" for c in missing]
     written.versions = kept

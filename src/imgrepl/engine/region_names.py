@@ -22,6 +22,12 @@ def name_of(engine: Engine, place: Place) -> str:
     return mark.name if mark is not None else _only_candidate(engine, place)
 
 
+def marked_name(engine: Engine, place: Place) -> str | None:
+    """The name that the bucket states; None where it states none, and of an empty one."""
+    mark = read_region_mark(engine.stores.of(place))
+    return None if mark is None else mark.name
+
+
 def _only_candidate(engine: Engine, place: Place) -> str:
     store = engine.stores.of(place)
     found = read_all(engine, {place.id: list_records(store)}, {place.id: store})
