@@ -285,6 +285,13 @@ def test_numbers_with_more_than_one_spelling_are_refused(value: str) -> None:
         encode_document("owner", {"epoch": float(value)})
 
 
+def test_a_fraction_of_thousands_of_digits_is_shown_short() -> None:
+    encoded = encode_document("owner", {"epoch": 1}).replace(b":1", b":" + b"9" * 4000 + b".5")
+    with pytest.raises(Corrupt, match="whole number") as refused:
+        decode_document("owner", encoded)
+    assert len(refused.value.message) < 200
+
+
 def test_the_same_value_with_other_spaces_or_twice_a_key_is_refused() -> None:
     encoded = encode_owner(OWNER)
     for other in (

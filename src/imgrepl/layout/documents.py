@@ -132,7 +132,7 @@ def shown(value: object) -> str:
 
 def _no_number(text: str) -> None:
     """Fractions are written in more than one way, and what is no number in none."""
-    raise ValueError(f"{text} is no whole number")
+    raise ValueError(f"{shown(text)} is no whole number")
 
 
 def _canonical(value: Mapping[str, Any]) -> bytes:
