@@ -289,7 +289,7 @@ def test_a_fraction_of_thousands_of_digits_is_shown_short() -> None:
     encoded = encode_document("owner", {"epoch": 1}).replace(b":1", b":" + b"9" * 4000 + b".5")
     with pytest.raises(Corrupt, match="whole number") as refused:
         decode_document("owner", encoded)
-    assert len(refused.value.message) < 200
+    assert len(refused.value.message) < 400
 
 
 def test_the_same_value_with_other_spaces_or_twice_a_key_is_refused() -> None:
