@@ -297,6 +297,11 @@ def test_a_direct_share_is_read_once_it_was_accepted_and_no_more_once_it_ended(
     assert seen.id == world.id("1.1.0")
     assert [one.id for one in consuming.list_shared(bob, SharingPermission.GROUPS)] == [gallery_id]
     assert consuming.list_shared(eve, SharingPermission.GROUPS) == []
+    here = consuming.list_shared(bob, SharingPermission.GROUPS, "East US")
+    assert [one.id for one in here] == [gallery_id]
+    assert consuming.list_shared(bob, SharingPermission.GROUPS, "westeurope") == []
+    with pytest.raises(NotFound, match="not shared as Groups in westeurope"):
+        consuming.show_shared(bob, by_unique_name, SharingPermission.GROUPS, "westeurope")
     assert galleries.show(bob, gallery_id).sharing.invitations == ()
     with pytest.raises(NotAllowed):
         granting.list_of(bob, gallery_id)

@@ -243,3 +243,51 @@ def test_a_condition_that_is_no_jmespath_is_refused(cli: Cli) -> None:
     refused = version(cli, "wait", "1.0.0", "--custom", "[?")
     assert code(refused) == (2, "InvalidQuery")
     assert refused.error["error"]["message"].startswith("--custom '[?' cannot be evaluated")
+
+
+def test_words_of_az_that_change_nothing_here_are_taken(cli: Cli, image: Path) -> None:
+    create(cli, image, "1.0.0")
+    shown = cli("sig", "show", "-r", "golden", "--select", "Permissions", "--sharing-groups")
+    assert shown.out["sharingProfile"]["permissions"] == "Private"
+    assert cli("sig", "update", "-r", "golden", "--description", "new", "--no-wait").status == 0
+    assert version(cli, "delete", "1.0.0", "--no-wait", "--yes").status == 0
+    deleted = cli("sig", "image-definition", "delete", *DEFINITION, "--no-wait", "--yes")
+    assert deleted.status == 0
+    assert cli("sig", "delete", "-r", "golden", "--no-wait", "--yes").status == 0
+
+
+def test_an_id_names_a_resource_as_its_options_do(cli: Cli, image: Path) -> None:
+    name = create(cli, image, "1.0.0")["id"]
+    shown = cli("sig", "image-version", "show", "--ids", name)
+    assert (shown.status, shown.out["id"]) == (0, name)
+    definition, _slash, _number = name.rpartition("/versions/")
+    listed = cli("image-definition", "show", f"--ids={definition}", "--query", "name")
+    assert listed.out == "debian"
+    gallery = definition.rpartition("/images/")[0].upper()
+    assert cli("gallery", "show", "--ids", gallery).out["name"] == "golden"
+    for words in (["nothing"], [name, name], []):
+        refused = cli("image-version", "show", "--ids", *words)
+        assert code(refused) == (2, "Usage"), words
+
+
+def test_what_comes_back_may_be_told_to_keep_its_regions(cli: Cli, image: Path) -> None:
+    assert cli("gallery", "update", "-r", "golden", "--soft-delete", "true").status == 0
+    create(cli, image, "1.0.0")
+    assert version(cli, "delete", "1.0.0", "--yes").status == 0
+    back = version(cli, "undelete", "1.0.0", "--allow-replicated-location-deletion", "false").out
+    assert back["safetyProfile"]["allowDeletionOfReplicatedLocations"] is False
+    shown = version(cli, "show", "1.0.0").out
+    assert shown["safetyProfile"]["allowDeletionOfReplicatedLocations"] is False
+
+
+def test_a_hint_names_the_group_too(cli: Cli, image: Path) -> None:
+    group = ("-g", "rg", "-r", "silver", "-i", "debian")
+    words = ("image-version", "create", *group, "-e", "1.0.0", "--os-disk", image, "-l", "eastus")
+    assert cli(*words, "--create-parents").status == 0
+    other = cli(*words, "--exclude-from-latest")
+    assert code(other) == (4, "VersionExists")
+    assert (
+        "image-version update -g rg -r silver -i debian -e 1.0.0 " in other.error["error"]["hint"]
+    )
+    gone = cli("image-version", "show", *group, "-e", "2.0.0")
+    assert "image-version list -g rg -r silver -i debian`" in gone.error["error"]["hint"]

@@ -127,3 +127,16 @@ def test_a_query_that_cannot_be_evaluated_is_wrong_usage(query: str) -> None:
 )
 def test_values_read_as_people_write_them(value: object, field: str, text: str) -> None:
     assert text_of(value, field) == text
+
+
+class _Left(io.StringIO):
+    """A stream whose reader has left."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_reader_who_leaves_is_told_of_alike_in_every_form(form: str) -> None:
+    with pytest.raises(BrokenPipeError):
+        write(Answer([{"name": "a"}], None), OutputFormat(form), None, _Left())

@@ -15,6 +15,7 @@ from imgrepl.model import advice
 from imgrepl.model.advice import Deployment
 from imgrepl.model.gallery import DefinitionId, ImageVersion, VersionId
 from imgrepl.model.policy import Action
+from imgrepl.model.references import options_naming
 from imgrepl.model.region import Place, Region, StorageAccountType, normal_region_name
 from imgrepl.model.replica import ReplicaState
 
@@ -211,9 +212,8 @@ def _warnings(ctx: Context, subject: _Subject, recommended: int) -> Iterator[str
 
 
 def _too_few(version: ImageVersion, region: Region, present: int, wanted: int) -> str:
-    gallery, definition = version.id.gallery.gallery, version.id.definition.definition
     return (
         f"{version.id} has {present} complete in {region.name}: `imgrepl image-version update"
-        f" -r {gallery} -i {definition} -e {version.id.version}"
+        f" {options_naming(version.id)}"
         f" --add-regions {region.name}={wanted}` makes it {wanted}"
     )

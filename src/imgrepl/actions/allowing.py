@@ -12,8 +12,9 @@ from imgrepl.actions.context import Context
 from imgrepl.errors import Invalid, NotAllowed
 from imgrepl.gallery import activity, shares
 from imgrepl.model import policy
-from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
+from imgrepl.model.gallery import GalleryId
 from imgrepl.model.policy import Action, Decision, Scope, Standing
+from imgrepl.model.references import options_naming
 from imgrepl.model.sharing import Caller, Role
 
 T = TypeVar("T")
@@ -98,25 +99,9 @@ def _way_out(decision: Decision) -> str:
     reads = Role.READER in decision.roles_needed
     role = Role.READER if reads else decision.roles_needed[-1]
     return (
-        f"{grantors} can grant it: `imgrepl share add {flags_of(decision.scope)}"
+        f"{grantors} can grant it: `imgrepl share add {options_naming(decision.scope)}"
         f" --assignee {decision.caller.name} --role {str(role)!r}`"
     )
-
-
-def flags_of(scope: Scope) -> str:
-    """The options that name a resource on the command line."""
-    words: list[str] = []
-    for one in policy.lineage(scope):
-        match one:
-            case GalleryId():
-                named = {"--subscription": one.subscription, "-g": one.group}
-                words += [f"{flag} {name}" for flag, name in named.items() if name != "default"]
-                words.append(f"-r {one.gallery}")
-            case DefinitionId():
-                words.append(f"-i {one.definition}")
-            case VersionId():
-                words.append(f"-e {one.version}")
-    return " ".join(words)
 
 
 def _refuse_other_names(ctx: Context, scope: Scope) -> None:
@@ -131,7 +116,7 @@ def _refuse_other_names(ctx: Context, scope: Scope) -> None:
             " name it can be read only",
             code="ConsumersName",
             target=policy.scope_name(scope),
-            hint=f"name it by `{flags_of(own)}`",
+            hint=f"name it by `{options_naming(own)}`",
         )
 
 

@@ -10,6 +10,7 @@ from imgrepl.errors import NotFound
 from imgrepl.gallery import galleries
 from imgrepl.model.gallery import Gallery, GalleryId
 from imgrepl.model.policy import Action
+from imgrepl.model.region import normal_region_name
 from imgrepl.model.sharing import Invitation, InvitationState, SharingPermission, SharingProfile
 
 
@@ -57,19 +58,34 @@ def list_invitations(ctx: Context) -> list[tuple[Gallery, Invitation]]:
     )
 
 
-def list_shared(ctx: Context, permissions: SharingPermission) -> list[Gallery]:
-    """The galleries that are shared in this way and that the caller may read, as consumers do."""
+def list_shared(
+    ctx: Context, permissions: SharingPermission, location: str | None = None
+) -> list[Gallery]:
+    """The galleries that are shared in this way and that the caller may read, as consumers do.
+
+    Those of one home region, where one is named.
+    """
     sees = allowing.seeing(ctx, Action.GALLERY_READ)
     with ctx.index.read() as tx:
         found = galleries.list_all(tx)
     return [
         _without_insides(gallery)
         for gallery in found
-        if gallery.sharing.permissions is permissions and _in_force(gallery) and sees(gallery.id)
+        if _is_shared(gallery, permissions, location) and sees(gallery.id)
     ]
 
 
-def show_shared(ctx: Context, gallery_id: GalleryId, permissions: SharingPermission) -> Gallery:
+def _is_shared(gallery: Gallery, permissions: SharingPermission, location: str | None) -> bool:
+    here = location is None or normal_region_name(location) == gallery.location
+    return here and gallery.sharing.permissions is permissions and _in_force(gallery)
+
+
+def show_shared(
+    ctx: Context,
+    gallery_id: GalleryId,
+    permissions: SharingPermission,
+    location: str | None = None,
+) -> Gallery:
     """A gallery that is shared in this way, by its unique or public name, as consumers see it.
 
     Raises `NotFound` (`GalleryNotFound`).
@@ -77,9 +93,10 @@ def show_shared(ctx: Context, gallery_id: GalleryId, permissions: SharingPermiss
     allowing.check(ctx, Action.GALLERY_READ, gallery_id)
     with ctx.index.read() as tx:
         gallery = galleries.get(tx, gallery_id)
-    if gallery.sharing.permissions is not permissions or not _in_force(gallery):
+    if not _is_shared(gallery, permissions, location):
+        where = "" if location is None else f" in {normal_region_name(location)}"
         raise NotFound(
-            f"gallery {gallery_id} is not shared as {permissions}",
+            f"gallery {gallery_id} is not shared as {permissions}{where}",
             code="GalleryNotFound",
             target=str(gallery_id),
         )

@@ -13,6 +13,7 @@ from imgrepl.gallery import activity, galleries
 from imgrepl.model import etags
 from imgrepl.model.gallery import Gallery, GalleryId
 from imgrepl.model.policy import Action
+from imgrepl.model.references import options_naming
 from imgrepl.model.sharing import (
     PRIVATE,
     ConsumerKind,
@@ -178,7 +179,8 @@ def _check_room(ctx: Context, gallery: Gallery, wanted: Sequence[Invitation]) ->
 def _not_enabled(gallery: Gallery, wanted: SharingPermission) -> Conflict:
     present = gallery.sharing.permissions
     needs_reset = present is not SharingPermission.PRIVATE
-    way = f"`imgrepl gallery update -r {gallery.id.gallery} --permissions {wanted}` allows it"
+    named = options_naming(gallery.id)
+    way = f"`imgrepl gallery update {named} --permissions {wanted}` allows it"
     return Conflict(
         f"gallery {gallery.id} is {present}: this needs {wanted}",
         code="SharingNotEnabled",

@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from imgrepl.actions.context import Context
 from imgrepl.errors import Invalid
 from imgrepl.gallery import definitions
-from imgrepl.model.gallery import DefinitionId, ImageDefinition, ImageVersion
+from imgrepl.model.gallery import DefinitionId, ImageDefinition, ImageVersion, PurchasePlan
 
 _SHARED = {
     "os_type": "osType",
@@ -31,8 +31,7 @@ def check(ctx: Context, tx: Connection, target: DefinitionId, source: ImageVersi
 
 def _check_same(source: ImageVersion, has: ImageDefinition, wanted: ImageDefinition) -> None:
     differ = [
-        f"{said}: {getattr(has, name) or 'none'}, and {wanted.id} has"
-        f" {getattr(wanted, name) or 'none'}"
+        f"{said}: {_shown(getattr(has, name))}, and {wanted.id} has {_shown(getattr(wanted, name))}"
         for name, said in _SHARED.items()
         if getattr(has, name) != getattr(wanted, name)
     ]
@@ -44,3 +43,9 @@ def _check_same(source: ImageVersion, has: ImageDefinition, wanted: ImageDefinit
             details=differ,
             hint="publish it to a definition with the same values; --create-parents makes one",
         )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, PurchasePlan):
+        return "/".join((value.publisher, value.product, value.name))
+    return str(value) if value else "none"

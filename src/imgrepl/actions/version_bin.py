@@ -58,12 +58,14 @@ def undelete(
     ctx: Context,
     version_id: VersionId,
     *,
+    allow_deletion_of_replicated_locations: bool | None = None,
     if_match: str | None = None,
     wait: WaitFor = WAIT_FOR_ALL,
     dry_run: bool = False,
 ) -> VersionView:
     """Brings a version back as it was, and refills its regions; one that is not away is a success.
 
+    `allow_deletion_of_replicated_locations` is what its safety profile is to say then, if stated.
     It serves at once: one replica of each region never left. Raises `NotFound`; `Conflict`
     (`HardDeletionDue`, `MarkedForDeletion`, `ChangedMeanwhile`).
     """
@@ -76,6 +78,11 @@ def undelete(
             there = tuple(replicas.of_version(tx, version_id))
             return VersionView(version=version, replicas=there)
         restored = soft_deletion.taken_out(version, ctx.clock.now())
+        if allow_deletion_of_replicated_locations is not None:
+            allows = {
+                "allow_deletion_of_replicated_locations": allow_deletion_of_replicated_locations
+            }
+            restored = replace(restored, safety=replace(restored.safety, **allows))
         wanted = replicas_of(restored.target_regions)
         if dry_run:
             return VersionView(version=restored, replicas=tuple(wanted), planned=True)

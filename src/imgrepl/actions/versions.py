@@ -23,6 +23,7 @@ from imgrepl.model.gallery import (
 from imgrepl.model.ids import OperationId
 from imgrepl.model.policy import Action
 from imgrepl.model.proof import Proof
+from imgrepl.model.references import options_naming
 from imgrepl.model.region import normal_region_name, roles_of
 from imgrepl.model.replica import Replica, ReplicaState
 from imgrepl.model.transfer import Transfer
@@ -131,8 +132,8 @@ def resolve_name(
                 f"{definition} has no version {name}",
                 code="VersionNotFound",
                 target=name,
-                hint=f"`imgrepl image-version list -r {definition.gallery.gallery}"
-                f" -i {definition.definition}` shows those there are",
+                hint=f"`imgrepl image-version list {options_naming(definition)}` shows those"
+                " there are",
             )
         return version.id
     if region is not None:
@@ -214,11 +215,8 @@ def update_command(existing: ImageVersion, wanted: ImageVersion) -> str:
         f"{t.name}={t.replica_count}={t.storage_account_type.value.lower()}"
         for t in wanted.target_regions
     )
-    gallery, definition = wanted.id.gallery.gallery, wanted.id.definition.definition
-    command = (
-        f"imgrepl image-version update -r {gallery} -i {definition} -e {wanted.id.version}"
-        f" --target-regions {targets}"
-    )
+    named = options_naming(wanted.id)
+    command = f"imgrepl image-version update {named} --target-regions {targets}"
     if existing.replication_mode is not wanted.replication_mode:
         command += f" --replication-mode {wanted.replication_mode}"
     if existing.exclude_from_latest != wanted.exclude_from_latest:

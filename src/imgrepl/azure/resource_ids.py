@@ -12,6 +12,30 @@ _VERSION = re.compile(
 )
 
 
+_RESOURCE = re.compile(
+    r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
+    r"/providers/Microsoft\.Compute/galleries/(?P<gallery>[^/]+)"
+    r"(?:/images/(?P<definition>[^/]+)(?:/versions/(?P<version>[^/]+))?)?",
+    re.IGNORECASE,
+)
+_OPTIONS = {
+    "subscription": "--subscription",
+    "group": "--resource-group",
+    "gallery": "--gallery-name",
+    "definition": "--gallery-image-definition",
+    "version": "--gallery-image-version",
+}
+
+
+def options_of(text: str) -> list[str]:
+    """The options that name what an id does; none for a text that is no such id."""
+    match = _RESOURCE.fullmatch(text)
+    if match is None:
+        return []
+    named = {option: match[part] for part, option in _OPTIONS.items() if match[part] is not None}
+    return [word for pair in named.items() for word in pair]
+
+
 def gallery_id(gallery: GalleryId) -> str:
     """`/subscriptions/…/resourceGroups/…/providers/Microsoft.Compute/galleries/…`."""
     return (

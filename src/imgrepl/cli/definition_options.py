@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from imgrepl.cli.options import (
     DefinitionOptions,
+    DoneOnReturn,
     EditOptions,
     Tags,
     ThreeState,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 class ChangeableOptions(DefinitionOptions):
     """The fields of a definition that may change."""
 
+    no_wait: DoneOnReturn = False
     description: Annotated[
         str | None, option("--description", text="For people.", metavar="TEXT")
     ] = None

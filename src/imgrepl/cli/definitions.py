@@ -14,6 +14,7 @@ from imgrepl.cli.noun import noun
 from imgrepl.cli.options import (
     BypassSoftDelete,
     DefinitionOptions,
+    DoneOnReturn,
     DryRun,
     IfMatch,
     Yes,
@@ -150,6 +151,7 @@ def delete(
     if_match: IfMatch = None,
     dry_run: DryRun = False,
     yes: Yes = False,
+    no_wait: DoneOnReturn = False,  # noqa: ARG001 - as az
     run: Injected,
 ) -> Answer:
     """Delete an image definition. One that has versions is refused, unless --recursive is given.

@@ -13,6 +13,7 @@ from imgrepl.cli.answer import Answer
 from imgrepl.cli.failures import report, usage_hint
 from imgrepl.cli.globals import GlobalOptions, asks_for_json
 from imgrepl.cli.help import PlainHelp
+from imgrepl.cli.ids_option import spelled_out
 from imgrepl.cli.nouns import NOUNS, as_ours, help_page
 from imgrepl.cli.run import Run, new_run
 from imgrepl.errors import UsageError
@@ -74,7 +75,7 @@ def build(style: _ErrorStyle | None = None) -> App:
 
 
 def _launch(app: App, tokens: tuple[str, ...], options: GlobalOptions, style: _ErrorStyle) -> int:
-    words = as_ours(tokens)
+    words = spelled_out(as_ours(tokens))
     try:
         command, bound, injected = app.parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:

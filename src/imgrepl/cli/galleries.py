@@ -13,6 +13,7 @@ from imgrepl.cli.list_options import GalleryListOptions
 from imgrepl.cli.noun import noun
 from imgrepl.cli.options import (
     BypassSoftDelete,
+    DoneOnReturn,
     DryRun,
     EditOptions,
     GalleryOptions,
@@ -20,6 +21,7 @@ from imgrepl.cli.options import (
     Tags,
     ThreeState,
     Yes,
+    choice,
     option,
     optional_pairs,
     pairs,
@@ -74,6 +76,7 @@ Description = Annotated[str | None, option("--description", text="For people.", 
 class BinOptions(GalleryOptions):
     """What becomes of deleted versions, and how the gallery may be shared."""
 
+    no_wait: DoneOnReturn = False
     soft_delete: Annotated[
         ThreeState,
         three_state("--soft-delete", text="Keep deleted versions in a bin, to bring them back."),
@@ -206,6 +209,17 @@ def list_galleries(
 class ShowGalleryOptions(BucketOptions, GalleryOptions):
     """Names a gallery to look at, in the index or in a bucket."""
 
+    select: Annotated[
+        str | None, choice("--select", text="As az; always shown here.", of=("Permissions",))
+    ] = None
+    expand: Annotated[
+        str | None,
+        choice("--expand", text="As az; always expanded here.", of=("SharingProfile/Groups",)),
+    ] = None
+    sharing_groups: Annotated[
+        bool, option("--sharing-groups", text="As az; always shown here.")
+    ] = False
+
 
 @app.command
 def show(*, options: ShowGalleryOptions, run: Injected) -> Answer:
@@ -283,6 +297,7 @@ def delete(
     if_match: IfMatch = None,
     dry_run: DryRun = False,
     yes: Yes = False,
+    no_wait: DoneOnReturn = False,  # noqa: ARG001 - as az
     run: Injected,
 ) -> Answer:
     """Delete a gallery. One that is not empty is refused, unless --recursive is given.

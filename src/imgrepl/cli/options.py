@@ -66,6 +66,9 @@ IfMatch = Annotated[
 BypassSoftDelete = Annotated[
     bool, Parameter(name="--bypass-soft-delete", help="Past the gallery's bin, for good.")
 ]
+DoneOnReturn = Annotated[
+    bool, Parameter(name="--no-wait", help="As az; nothing is left to be waited for here.")
+]
 NoWait = Annotated[
     bool, Parameter(name="--no-wait", help="Leave the work to a detached worker and return.")
 ]

@@ -4,10 +4,18 @@ from collections.abc import Callable
 from typing import Annotated
 
 from imgrepl.cli.answer import Answer
-from imgrepl.cli.options import option
+from imgrepl.cli.options import choice, option
 from imgrepl.cli.run import Injected
 from imgrepl.model.gallery import GalleryId
 
+Location = Annotated[
+    str | None,
+    option("--location", "-l", text="Only of this home region.", metavar="REGION"),
+]
+SharedTo = Annotated[
+    str | None,
+    choice("--shared-to", text="As az; both are listed here.", of=("subscription", "tenant")),
+]
 SHARED_COLUMNS = {
     "Gallery": "name",
     "Location": "location",
@@ -16,7 +24,12 @@ SHARED_COLUMNS = {
 }
 
 
-def list_shared(*, run: Injected) -> Answer:
+def list_shared(
+    *,
+    location: Location = None,
+    shared_to: SharedTo = None,  # noqa: ARG001 - as az, and needless
+    run: Injected,
+) -> Answer:
     """List galleries that are shared directly and that you may read, by their unique names.
 
     For example:
@@ -30,7 +43,7 @@ def list_shared(*, run: Injected) -> Answer:
     from imgrepl.model.sharing import SharingPermission
 
     with run.open() as ctx:
-        found = consuming.list_shared(ctx, SharingPermission.GROUPS)
+        found = consuming.list_shared(ctx, SharingPermission.GROUPS, location)
     return Answer([sharing_shapes.shared_gallery(one) for one in found], SHARED_COLUMNS)
 
 
@@ -39,6 +52,7 @@ def show_shared(
     unique_name: Annotated[
         str, option("--gallery-unique-name", text="As invitation list has it.", metavar="NAME")
     ],
+    location: Location = None,
     run: Injected,
 ) -> Answer:
     """Show a gallery that is shared directly, as its consumers see it.
@@ -54,11 +68,13 @@ def show_shared(
     from imgrepl.model.sharing import SharingPermission
 
     with run.open() as ctx:
-        found = consuming.show_shared(ctx, GalleryId(gallery=unique_name), SharingPermission.GROUPS)
+        found = consuming.show_shared(
+            ctx, GalleryId(gallery=unique_name), SharingPermission.GROUPS, location
+        )
     return Answer(sharing_shapes.shared_gallery(found))
 
 
-def list_community(*, run: Injected) -> Answer:
+def list_community(*, location: Location = None, run: Injected) -> Answer:
     """List community galleries, which everybody may read, by their public names.
 
     For example:
@@ -72,7 +88,7 @@ def list_community(*, run: Injected) -> Answer:
     from imgrepl.model.sharing import SharingPermission
 
     with run.open() as ctx:
-        found = consuming.list_shared(ctx, SharingPermission.COMMUNITY)
+        found = consuming.list_shared(ctx, SharingPermission.COMMUNITY, location)
     return Answer([sharing_shapes.community_gallery(one) for one in found], SHARED_COLUMNS)
 
 
@@ -81,6 +97,7 @@ def show_community(
     public_name: Annotated[
         str, option("--public-gallery-name", text="As list-community has it.", metavar="NAME")
     ],
+    location: Location = None,
     run: Injected,
 ) -> Answer:
     """Show a community gallery, as everybody sees it.
@@ -97,7 +114,7 @@ def show_community(
 
     with run.open() as ctx:
         found = consuming.show_shared(
-            ctx, GalleryId(gallery=public_name), SharingPermission.COMMUNITY
+            ctx, GalleryId(gallery=public_name), SharingPermission.COMMUNITY, location
         )
     return Answer(sharing_shapes.community_gallery(found))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import jmespath
 from rich.box import SIMPLE_HEAD
@@ -42,8 +42,16 @@ def write_page(blocks: Iterable[Block], stream: TextIO) -> None:
     _print_blocks(_console(stream), blocks)
 
 
+class _Console(Console):
+    """One whose reader may leave: `head` has what it wanted, which is no failure."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Lets it be handled as for any other output; the library would exit with 1."""
+        raise BrokenPipeError
+
+
 def _console(stream: TextIO) -> Console:
-    console = Console(file=stream, markup=False, highlight=False, emoji=False)
+    console = _Console(file=stream, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDTH_WITHOUT_TERMINAL
     return console

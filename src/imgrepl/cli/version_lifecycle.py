@@ -11,15 +11,17 @@ from imgrepl.cli.fact_page import list_page
 from imgrepl.cli.options import (
     BypassSoftDelete,
     DefinitionOptions,
+    DoneOnReturn,
     DryRun,
     IfMatch,
     VersionOptions,
     Yes,
     options,
+    truth,
 )
 from imgrepl.cli.run import Injected
 from imgrepl.cli.verdicts import verdict_of
-from imgrepl.cli.version_options import WaitOptions
+from imgrepl.cli.version_options import AllowRegionDeletion, WaitOptions
 from imgrepl.cli.version_page import version_page
 
 BIN_COLUMNS = {
@@ -82,6 +84,7 @@ class DeleteOptions(VersionOptions):
     if_match: IfMatch = None
     dry_run: DryRun = False
     yes: Yes = False
+    no_wait: DoneOnReturn = False
 
 
 def delete(*, options: DeleteOptions, run: Injected) -> Answer:
@@ -137,6 +140,7 @@ def list_soft_deleted(*, options: DefinitionOptions, run: Injected) -> Answer:
 class UndeleteOptions(WaitOptions, VersionOptions):
     """What `image-version undelete` takes."""
 
+    allow_replicated_location_deletion: AllowRegionDeletion = None
     if_match: IfMatch = None
     dry_run: DryRun = False
 
@@ -162,6 +166,9 @@ def undelete(*, options: UndeleteOptions, run: Injected) -> Answer:
         view = version_bin.undelete(
             ctx,
             options.version_id,
+            allow_deletion_of_replicated_locations=truth(
+                options.allow_replicated_location_deletion
+            ),
             if_match=options.if_match,
             wait=options.milestone,
             dry_run=options.dry_run,

@@ -16,6 +16,7 @@ from sqlalchemy import (
 from imgrepl.errors import NotFound
 from imgrepl.gallery.schema import definitions, galleries, versions
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId, VersionName
+from imgrepl.model.references import options_naming
 
 
 def fold(name: str) -> str:
@@ -171,7 +172,7 @@ def no_definition(tx: Connection, definition: DefinitionId) -> NoReturn:
         f"there is no image definition {definition.definition} in gallery {definition.gallery}",
         code="DefinitionNotFound",
         target=str(definition),
-        hint=f"`imgrepl image-definition list -r {definition.gallery.gallery}` shows its own",
+        hint=f"`imgrepl image-definition list {options_naming(definition.gallery)}` shows its own",
     )
 
 
@@ -182,6 +183,6 @@ def no_version(tx: Connection, version: VersionId) -> NoReturn:
         f"there is no version {version.version} of {version.definition}",
         code="VersionNotFound",
         target=str(version),
-        hint=f"`imgrepl image-version list -r {version.gallery.gallery}"
-        f" -i {version.definition.definition}` shows those there are",
+        hint=f"`imgrepl image-version list {options_naming(version.definition)}` shows those there"
+        " are",
     )

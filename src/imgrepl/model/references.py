@@ -6,6 +6,20 @@ from imgrepl.errors import Invalid
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId, VersionName
 
 
+def options_naming(resource: GalleryId | DefinitionId | VersionId | None) -> str:
+    """The options that name a resource on the command line; what is the default is left out."""
+    match resource:
+        case GalleryId():
+            named = {"--subscription": resource.subscription, "-g": resource.group}
+            words = [f"{option} {name}" for option, name in named.items() if name != "default"]
+            return " ".join([*words, f"-r {resource.gallery}"])
+        case DefinitionId():
+            return f"{options_naming(resource.gallery)} -i {resource.definition}"
+        case VersionId():
+            return f"{options_naming(resource.definition)} -e {resource.version}"
+    return ""
+
+
 def version_id_to_json(version: VersionId) -> dict[str, str]:
     """A version's id, for an operation's request."""
     return {
