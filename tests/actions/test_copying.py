@@ -30,8 +30,16 @@ from imgrepl.gallery import regions
 from imgrepl.gallery import versions as rows
 from imgrepl.model.chunker import ChunkerParameters
 from imgrepl.model.domain import DEFAULT_DOMAIN
-from imgrepl.model.gallery import GalleryId, SafetyProfile, VersionId, VersionName
+from imgrepl.model.gallery import (
+    GalleryId,
+    ImageIdentifier,
+    OsType,
+    SafetyProfile,
+    VersionId,
+    VersionName,
+)
 from imgrepl.model.ids import PackId
+from imgrepl.model.limits import Limits
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import Endpoint
 from imgrepl.model.sharing import Assignee, Role
@@ -365,6 +373,34 @@ def test_a_version_is_not_copied_to_itself(world: World) -> None:
     with pytest.raises(Invalid) as refused:
         copy(world, world, id=world.id("1.0.0"))
     assert refused.value.code == "InvalidVersionReference"
+
+
+def test_a_copy_goes_only_where_the_definition_promises_the_same(
+    world: World, target: World
+) -> None:
+    publish(world)
+    identifier = ImageIdentifier("contoso", "windows", "11")
+    for into, home in ((world, "eastus"), (target, "northeurope")):
+        galleries.create(into.ctx, TARGET.gallery, location=home)
+        windows = definitions.CreateDefinition(
+            id=TARGET, identifier=identifier, os_type=OsType.WINDOWS
+        )
+        definitions.create(into.ctx, windows)
+        with pytest.raises(Invalid, match="osType") as refused:
+            copy(into, world)
+        assert refused.value.code == "SourceMismatch"
+
+
+def test_the_limits_of_disks_hold_for_copies(world: World, target: World) -> None:
+    publish(world, data_disks={5: str(world.disk("data"))})
+    target.ctx = replace(target.ctx, limits=replace(target.ctx.limits, disk_bytes_max=MEBIBYTE))
+    with pytest.raises(Invalid) as large:
+        copy(target, world)
+    assert large.value.code == "DiskTooLarge"
+    target.ctx = replace(target.ctx, limits=Limits(lun_max=4))
+    with pytest.raises(Invalid) as far:
+        copy(target, world)
+    assert far.value.code == "InvalidDiskLayout"
 
 
 def test_roles_stay_where_they_were_given_and_the_copy_says_so(world: World, target: World) -> None:

@@ -29,7 +29,7 @@ from imgrepl.actions.granting import ResourceId
 from imgrepl.actions.links import LinkRequest
 from imgrepl.actions.portable import ImportGallery
 from imgrepl.actions.sharing import Consumers
-from imgrepl.actions.version_requests import CreateVersion, UpdateVersion
+from imgrepl.actions.version_requests import CreateVersion, UpdateVersion, VersionView
 from imgrepl.errors import NotAllowed
 from imgrepl.gallery import activity, operations, schema
 from imgrepl.model.advice import Deployment
@@ -88,6 +88,7 @@ SAMPLES: dict[Any, object] = {
     Deployment: Deployment(vms=1),
     RetentionRules: RetentionRules(keep_last=1),
     WaitFor: WAIT_FOR_ALL,
+    Callable[[VersionView], bool]: lambda _view: True,
     CopyVersion: CopyVersion(source=DEFINITION, name="1.0.0", id=VERSION),
     ImportGallery: ImportGallery(bucket=NOWHERE),
     PeerBucket: NOWHERE,

@@ -19,6 +19,7 @@ from imgrepl.actions import (
     publishing,
     roles_left,
     sharing_profiles,
+    source_rules,
     versions,
 )
 from imgrepl.actions.context import Context
@@ -93,7 +94,10 @@ def copy(
             roles_left.tell(ctx, roles_left.roles_on(other, [source]))
         if request.create_parents and not dry_run:
             copy_parents.create_missing(ctx, request, other, source)
+        with other.index.read() as tx:
+            has = definitions.get(tx, source.id.definition)
         with ctx.index.read() as tx:
+            source_rules.check_copy(ctx, tx, request.id.definition, source, has)
             wanted = _wanted(ctx, tx, request, source)
             existing = rows.find(tx, request.id)
         if existing is not None and existing.committed:

@@ -22,11 +22,32 @@ def check(ctx: Context, tx: Connection, target: DefinitionId, source: ImageVersi
     A definition that is not there yet promises nothing. Raises `Invalid` (`SourceMismatch`,
     `DiskTooLarge`).
     """
-    for disk in source.disks:
-        ctx.limits.check_disk_bytes(str(source.id), disk.provisioned_bytes or 0)
+    wanted = definitions.find(tx, target)
+    has = None if wanted is None else definitions.get(tx, source.id.definition)
+    _check_disks(ctx, source, shallow=False)
+    if has is not None and wanted is not None:
+        _check_same(source, has, wanted)
+
+
+def check_copy(
+    ctx: Context, tx: Connection, target: DefinitionId, source: ImageVersion, has: ImageDefinition
+) -> None:
+    """The same of a version that may be another index's, whose definition `has` what it promises.
+
+    A bucket may say anything of a version: its data disks have LUNs as here. Raises as `check`, and
+    `Invalid` (`InvalidDiskLayout`).
+    """
+    _check_disks(ctx, source, shallow=source.is_shallow)
+    ctx.limits.check_luns(disk.lun for disk in source.disks if disk.lun is not None)
     wanted = definitions.find(tx, target)
     if wanted is not None:
-        _check_same(source, definitions.get(tx, source.id.definition), wanted)
+        _check_same(source, has, wanted)
+
+
+def _check_disks(ctx: Context, source: ImageVersion, *, shallow: bool) -> None:
+    for disk in source.disks:
+        size_bytes = disk.provisioned_bytes or 0
+        ctx.limits.check_disk_bytes(str(source.id), size_bytes, shallow=shallow)
 
 
 def _check_same(source: ImageVersion, has: ImageDefinition, wanted: ImageDefinition) -> None:
