@@ -158,6 +158,7 @@ def test_a_version_has_azures_fields() -> None:
     }
     assert shown["publishingProfile"]["publishedDate"] == NOON
     assert shown["storageProfile"] == {
+        "source": None,
         "osDiskImage": {
             "sizeInGB": 9,
             "hostCaching": "ReadOnly",

@@ -32,12 +32,3 @@ def test_sizes_take_the_largest_binary_unit(count: int, text: str) -> None:
 )
 def test_durations_are_rounded_and_never_show_sixty(seconds: float, text: str) -> None:
     assert human.duration(seconds) == text
-
-
-def test_one_is_not_counted_as_many() -> None:
-    assert [human.count(number, "pack") for number in (0, 1, 2, 1000)] == [
-        "0 packs",
-        "1 pack",
-        "2 packs",
-        "1,000 packs",
-    ]

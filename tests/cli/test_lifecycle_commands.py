@@ -291,3 +291,13 @@ def test_a_hint_names_the_group_too(cli: Cli, image: Path) -> None:
     )
     gone = cli("image-version", "show", *group, "-e", "2.0.0")
     assert "image-version list -g rg -r silver -i debian`" in gone.error["error"]["hint"]
+
+
+def test_a_version_made_from_the_latest_says_which_that_was(cli: Cli, image: Path) -> None:
+    first = create(cli, image, "1.0.0")
+    words = ("image-version", "create", *DEFINITION, "-e", "1.0.1")
+    made = cli(*words, "--image-version", "imgrepl:golden/debian/latest").out
+    assert made["storageProfile"]["source"] == {"id": first["id"]}
+    assert made["storageProfile"]["osDiskImage"]["source"]["uri"] == "imgrepl:golden/debian/1.0.0"
+    again = cli(*words, "--image-version", first["id"])
+    assert (again.status, again.out["etag"]) == (0, made["etag"])

@@ -7,7 +7,7 @@ import pytest
 
 from gallery import samples
 from imgrepl.actions.version_requests import TargetRequest
-from imgrepl.azure.resource_ids import source_of
+from imgrepl.azure.resource_ids import id_of_source, source_of
 from imgrepl.cli.frame import build
 from imgrepl.cli.nouns import as_ours
 from imgrepl.cli.region_options import RegionOptions
@@ -108,7 +108,16 @@ def test_spellings_of_az_mean_the_same() -> None:
     assert dict(asked.data_disks) == {4: "a", 5: "b"}
     assert asked.host_caching == {None: HostCaching.READ_ONLY, 4: HostCaching.READ_WRITE}
     assert source_of(f"{base}/images/web/versions/1.0.0") == "imgrepl:s/rg/G/web/1.0.0"
+    assert source_of("/SharedGalleries/s-G/Images/web/Versions/1.0.0") == "imgrepl:s-G/web/1.0.0"
+    assert source_of("/communitygalleries/c-1/images/w/versions/latest") == "imgrepl:c-1/w/latest"
     assert source_of("disk.vhd") == "disk.vhd"
+
+
+def test_a_source_that_is_a_version_has_its_id() -> None:
+    base = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Compute/galleries/G"
+    assert id_of_source("imgrepl:s/rg/G/web/1.0.0") == f"{base}/images/web/versions/1.0.0"
+    for other in ("disk.vhd", "s3://b/k", "imgrepl:c-1/web/1.0.0", "imgrepl:", "imgrepl:a"):
+        assert id_of_source(other) is None, other
 
 
 @pytest.mark.parametrize(

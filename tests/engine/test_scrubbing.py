@@ -318,7 +318,7 @@ def test_doctor_warns_of_proofs_that_are_too_old_and_of_known_damage(aged: World
     assert proofs_told(aged) == []
     mark(aged, aged.keys("packs/")[0])
     (told_of,) = proofs_told(aged)
-    assert "1 packs in eastus are known to be damaged" in told_of["message"]
+    assert "1 pack known to be damaged in eastus" in told_of["message"]
 
 
 def proofs_told(world: World) -> list[dict[str, Any]]:

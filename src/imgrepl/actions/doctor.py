@@ -14,6 +14,7 @@ from imgrepl.gallery import versions as rows
 from imgrepl.model.operation import OperationState
 from imgrepl.model.policy import Action
 from imgrepl.model.region import Region
+from imgrepl.model.wording import counted
 
 _FREE_BYTES_MIN = 1 << 30
 _OPERATIONS_LOOKED_AT = 200
@@ -53,7 +54,7 @@ def _index(ctx: Context) -> Iterator[Finding]:
         count = rows.count_all(tx)
         failed = rows.failed_somewhere(tx)
         advice = list(practices.neglected(tx))
-    yield _finding("index", "ok", f"{ctx.index.url}: {count} versions")
+    yield _finding("index", "ok", f"{ctx.index.url}: {counted(count, 'version')}")
     for operation in recent:
         if operation.state is OperationState.STALLED:
             text = f"operation {operation.id} on {operation.target} has nobody who works on it"
@@ -76,11 +77,11 @@ def _proofs(ctx: Context, region: Region) -> Iterator[Finding]:
         oldest, older = proofs.ages(tx, ids, limit)
         damaged = proofs.damaged(tx, ids)
     if damaged:
-        text = f"{damaged} packs in {region.name} are known to be damaged"
+        text = f"{counted(damaged, 'pack')} known to be damaged in {region.name}"
         yield _finding("proofs", "warning", text, hint)
     if oldest is not None and older:
         text = (
-            f"{older} packs in {region.name} were proven more than"
+            f"{counted(older, 'pack')} in {region.name} proven more than"
             f" {ctx.proof_age_seconds_max / 86_400:g} days ago, the first on {oldest.at:%Y-%m-%d}"
         )
         yield _finding("proofs", "warning", text, hint)

@@ -74,7 +74,7 @@ def staged_disks(
     return tuple(
         replace(
             disk,
-            source=disks[0].source,
+            source=_by_its_number(disks[0].source, source),
             host_caching=caching.get(disk.lun, disk.host_caching),
         )
         for disk in source.disks
@@ -91,6 +91,11 @@ def _check_caching(request: CreateVersion, luns: Sequence[int | None]) -> None:
                 hint="its data disks have the LUNs "
                 + (", ".join(str(known) for known in luns if known is not None) or "of none"),
             )
+
+
+def _by_its_number(reference: str, version: ImageVersion) -> str:
+    """The reference as it was written, with the version's number where that was `latest`."""
+    return f"{reference.rpartition('/')[0]}/{version.id.version}"
 
 
 def _version(tx: Connection, reference: str) -> ImageVersion:

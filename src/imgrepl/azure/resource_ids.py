@@ -2,7 +2,9 @@
 
 import re
 
+from imgrepl.errors import Invalid
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
+from imgrepl.model.references import parse_version_reference
 
 GALLERY_TYPE = "Microsoft.Compute/galleries"
 _VERSION = re.compile(
@@ -12,6 +14,10 @@ _VERSION = re.compile(
 )
 
 
+_CONSUMERS = re.compile(
+    r"/(?:SharedGalleries|CommunityGalleries)/([^/]+)/Images/([^/]+)/Versions/([^/]+)",
+    re.IGNORECASE,
+)
 _RESOURCE = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
     r"/providers/Microsoft\.Compute/galleries/(?P<gallery>[^/]+)"
@@ -25,6 +31,23 @@ _OPTIONS = {
     "definition": "--gallery-image-definition",
     "version": "--gallery-image-version",
 }
+
+
+def id_of_source(source: str) -> str | None:
+    """The id of the version that a source `imgrepl:…` names; None for any other source.
+
+    None as well for a version by a name that consumers use: its owner's id is not theirs to know.
+    """
+    scheme, _colon, reference = source.partition(":")
+    if scheme != "imgrepl":
+        return None
+    try:
+        definition, version = parse_version_reference(reference)
+    except Invalid:  # whoever wrote the record that this was read from
+        return None
+    if "-" in definition.gallery.gallery:
+        return None
+    return f"{definition_id(definition)}/versions/{version}"
 
 
 def options_of(text: str) -> list[str]:
@@ -55,6 +78,9 @@ def version_id(version: VersionId) -> str:
 
 
 def source_of(text: str) -> str:
-    """The source `imgrepl:…` that the id of a version means; any other text as it is."""
-    match = _VERSION.fullmatch(text)
+    """The source `imgrepl:…` that the id of a version means; any other text as it is.
+
+    An id is the owner's, or the one by which consumers know a shared or a community gallery.
+    """
+    match = _VERSION.fullmatch(text) or _CONSUMERS.fullmatch(text)
     return text if match is None else "imgrepl:" + "/".join(match.groups())

@@ -134,7 +134,9 @@ def version(view: VersionView) -> Json:
 
 def _storage_profile(value: ImageVersion) -> Json:
     os_disk = next((disk for disk in value.disks if disk.lun is None), None)
+    made_of = None if os_disk is None else resource_ids.id_of_source(os_disk.source)
     return {
+        "source": None if made_of is None else {"id": made_of},
         "osDiskImage": None if os_disk is None else _disk_image(os_disk),
         "dataDiskImages": [
             {"lun": disk.lun, **_disk_image(disk)} for disk in value.disks if disk.lun is not None

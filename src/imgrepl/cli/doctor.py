@@ -4,6 +4,7 @@ from imgrepl.cli.answer import Answer
 from imgrepl.cli.noun import lone_command
 from imgrepl.cli.run import Injected
 from imgrepl.errors import Unavailable
+from imgrepl.model.wording import counted
 
 app = lone_command("doctor")
 
@@ -27,5 +28,7 @@ def doctor(*, run: Injected) -> Answer:
     failed = [
         f"{entry['name']}: {entry['message']}" for entry in findings if entry["state"] == "failed"
     ]
-    error = Unavailable(f"{len(failed)} checks failed", code="ChecksFailed", details=failed)
+    error = Unavailable(
+        f"{counted(len(failed), 'check')} failed", code="ChecksFailed", details=failed
+    )
     return Answer(findings, COLUMNS, error if failed else None)

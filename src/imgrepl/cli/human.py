@@ -13,11 +13,6 @@ def size(count_bytes: float) -> str:
     return f"{value:,.0f} B" if unit == "B" else f"{value:,.1f} {unit}"
 
 
-def count(how_many: int, noun: str) -> str:
-    """`1 pack`, `2 packs`."""
-    return f"{how_many:,} {noun}" if how_many == 1 else f"{how_many:,} {noun}s"
-
-
 def rate(bytes_per_second: float) -> str:
     """`35.0 MiB/s`."""
     return f"{size(bytes_per_second)}/s"

@@ -144,7 +144,14 @@ def verify(
     return Answer(report, error=damage(report["replicas"]), page=health_page)
 
 
-def damage(replicas: list[dict[str, object]]) -> ImgreplError | None:
+_REPAIR = "`imgrepl image-version repair` mends a replica from another one"
+_BEYOND_REPAIR = (
+    "each problem's reason says what keeps it from being mended: see to that, with `imgrepl region"
+    " check`, and repair again; what no copy is left of must be published anew"
+)
+
+
+def damage(replicas: list[dict[str, object]], hint: str = _REPAIR) -> ImgreplError | None:
     """What the exit status says of a report on replicas; None where all of them are healthy."""
     if not replicas:
         return NotFound(
@@ -163,7 +170,7 @@ def damage(replicas: list[dict[str, object]]) -> ImgreplError | None:
         f"{len(bad)} of {len(replicas)} replicas are not healthy",
         code="DamageFound",
         details=bad,
-        hint="`imgrepl image-version repair` mends a replica from another one",
+        hint=hint,
     )
 
 
@@ -193,4 +200,5 @@ def repair(
             report = plain(verifying.verify(ctx, version, region, deep=True))
         else:
             report = plain(verifying.repair(ctx, version, region))
-    return Answer(report, error=damage(report["replicas"]), page=health_page)
+    error = damage(report["replicas"], _REPAIR if dry_run else _BEYOND_REPAIR)
+    return Answer(report, error=error, page=health_page)

@@ -7,6 +7,7 @@ from imgrepl.cli import human
 from imgrepl.cli.blocks import Block, Column, Facts, Grid, Lines
 from imgrepl.cli.cost_page import cost_change
 from imgrepl.cli.fact_page import list_page
+from imgrepl.model.wording import counted
 
 Json = Mapping[str, Any]
 
@@ -191,7 +192,7 @@ def _transfer(transfer: Json, *, planned: bool) -> Iterator[Block]:
         f"{human.size(transfer['readBytes'])} read",
         f"{human.size(transfer['newBytes'])} new",
         f"{human.size(transfer['deduplicatedBytes'])} deduplicated",
-        f"{human.count(transfer['packsWritten'], 'pack')} written",
+        f"{counted(transfer['packsWritten'], 'pack')} written",
     ]
     yield Lines([", ".join(facts)], "Transfer, planned" if planned else "Transfer")
     total = {**transfer, "region": "all"}
