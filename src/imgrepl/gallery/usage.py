@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from imgrepl.gallery import holdings, lookups
-from imgrepl.gallery.bulk import mapped
 from imgrepl.gallery.holdings import NOTHING_HELD, Holdings
 from imgrepl.gallery.schema import definitions, galleries, replicas, version_disks, versions
 from imgrepl.model.gallery import DefinitionId, GalleryId, ReplicationMode, VersionId, VersionName
@@ -159,7 +158,8 @@ def _texts_of_replicas(tx: Connection, gallery: int | None) -> dict[int, str]:
     chosen = sa.select(replicas.c.version_id, text).group_by(replicas.c.version_id)
     if gallery is not None:
         chosen = chosen.where(replicas.c.version_id.in_(holdings.committed(gallery)))
-    return mapped(tx, chosen)
+    same: dict[str, str] = {}  # texts are long where replicas are many, and most are alike
+    return {number: same.setdefault(kept, kept) for number, kept in tx.execute(chosen)}
 
 
 def _parsed_once() -> Callable[[str, str], tuple[Kept, ...]]:
