@@ -9,7 +9,7 @@ import pytest
 from actions.peer_worlds import PeerWorlds
 from engine.collecting_kit import PATCHED, patched
 from engine.world import REGIONS, World, open_world
-from imgrepl.actions import downloads, galleries, verifying, versions
+from imgrepl.actions import collecting, downloads, galleries, verifying, versions
 from imgrepl.actions.context import Context
 from imgrepl.actions.downloads import DownloadRequest
 from imgrepl.engine import region_names
@@ -20,7 +20,7 @@ from imgrepl.model.gallery import ProvisioningState, VersionName
 from imgrepl.model.peer import PeerBucket
 from imgrepl.model.region import Endpoint, Place, PlaceRole
 from imgrepl.model.replica import ReplicaState
-from imgrepl.testing.faulty import damaged, flipped
+from imgrepl.testing.faulty import Fault, FaultKind, damaged, flipped
 
 
 @contextmanager
@@ -156,3 +156,31 @@ def test_a_region_that_is_added_under_another_name_is_warned_of(
             regions.add(tx, region_at("eastus", "westeurope", "westeurope"))
         index.rebuild(new.ctx, ["eastus"])
         assert any("was region westeurope before" in text for text in new.notices)
+
+
+def test_a_region_that_was_away_during_a_deletion_is_told_by_the_next_collection(
+    world: World,
+) -> None:
+    world.publish("1.0.0")
+    world.publish("1.0.1", disk="other")
+    away = world.store("westeurope")
+    away.faults.append(Fault(FaultKind.LOST_REQUEST, times=None))
+    world.delete("1.0.0")
+    collecting.collect(world.ctx, dry_run=False)
+    away.faults.clear()
+
+    def there() -> list[str]:
+        with looking(world, "westeurope") as ctx:
+            found = versions.list_of(ctx, world.definition)
+            return [str(view.version.id.version) for view in found]
+
+    assert there() == ["1.0.1", "1.0.0"]
+    packs = world.keys("packs/", "westeurope")
+    away.faults.append(Fault(FaultKind.LOST_REQUEST, verb="delete", times=None))
+    collecting.collect(world.ctx, dry_run=False)
+    assert world.keys("packs/", "westeurope") == packs
+    assert there() == ["1.0.1"]
+    before = set(world.keys("records/", "westeurope"))
+    away.faults.clear()
+    collecting.collect(world.ctx, dry_run=False)
+    assert set(world.keys("records/", "westeurope")) == before

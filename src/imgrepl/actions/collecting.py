@@ -10,8 +10,9 @@ from imgrepl.engine import collector
 from imgrepl.engine.collect_report import CollectReport, FreedFiles
 from imgrepl.engine.lease import Lease
 from imgrepl.errors import ImgreplError, Interrupted, Invalid
-from imgrepl.gallery import activity, operations
+from imgrepl.gallery import activity, operations, regions
 from imgrepl.gallery import versions as rows
+from imgrepl.model.events import Notice
 from imgrepl.model.ids import OperationId
 from imgrepl.model.operation import OperationKind, OperationState
 from imgrepl.model.policy import Action
@@ -53,6 +54,7 @@ def collect(
     lease_seconds, stop = ctx.engine.options.lease_seconds, ctx.engine.stop
     with Lease(ctx.index, operation_id, lease_seconds=lease_seconds, stop=stop) as lease:
         try:
+            _tell_deletions(ctx)
             report = collector.collect(
                 ctx.engine, lease, grace_seconds=grace_seconds, compacts=compacts
             )
@@ -67,6 +69,22 @@ def collect(
             raise
         _end(ctx, lease, _outcome(report), _summary(report))
     return _completed(report, purged, freed)
+
+
+def _tell_deletions(ctx: Context) -> None:
+    """To regions that were away, before what they still name goes (F-15)."""
+    from imgrepl.engine import homes
+
+    with ctx.index.read() as tx:
+        names = [region.name for region in regions.list_all(tx)]
+    for name in names:
+        try:
+            homes.tell_deletions(ctx.engine, name)
+        except Interrupted:
+            raise
+        except ImgreplError as error:
+            text = f"{name} was not told what was deleted: {error.message}"
+            ctx.events(Notice(level="warning", text=text, subject=name))
 
 
 def _completed(

@@ -44,6 +44,23 @@ def write_tombstones(engine: Engine, region: str, gallery: GalleryId) -> int:
     return written
 
 
+def tell_deletions(engine: Engine, region: str) -> int:
+    """Writes into a region the tombstones of what it still has as living: it was away then.
+
+    Tells how many. Costs one query where there are none.
+    """
+    with engine.index.read() as tx:
+        stones = [
+            stone
+            for place in place_rows.of_region(tx, region)
+            for stone in records_log.untold(tx, place.id)
+        ]
+    if not stones:
+        return 0
+    place = records.record_place(engine, region)
+    return sum(_write_tombstone(engine, place, stone) for stone in stones)
+
+
 def _write_tombstone(engine: Engine, place: Place, stone: Tombstone) -> bool:
     key = RecordKey(tuple(stone.resource_key.split("/")), stone.incarnation, stone.revision)
     resource_id = id_of_path(key.path)

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from imgrepl.gallery.lookups import resource_key
-from imgrepl.gallery.schema import tombstones
+from imgrepl.gallery.schema import place_records, tombstones
 from imgrepl.model.gallery import DefinitionId, GalleryId, VersionId
-from imgrepl.model.ids import IncarnationId
+from imgrepl.model.ids import IncarnationId, PlaceId
 
 Resource = GalleryId | DefinitionId | VersionId
 
@@ -54,6 +54,24 @@ def below(tx: Connection, gallery: GalleryId) -> list[Tombstone]:
     """The tombstones of what lay in a gallery, by resource."""
     prefix = resource_key(gallery) + "/"
     return [stone for stone in list_all(tx) if stone.resource_key.startswith(prefix)]
+
+
+def untold(tx: Connection, place_id: PlaceId) -> list[Tombstone]:
+    """The tombstones of what a place has a record of, as far as is known without having them."""
+    here = place_records.c
+    chosen = (
+        sa.select(tombstones)
+        .join(
+            place_records,
+            sa.and_(
+                here.resource_key == tombstones.c.resource_key,
+                here.incarnation == tombstones.c.incarnation,
+            ),
+        )
+        .where(here.place_id == place_id, here.revision < tombstones.c.revision)
+        .order_by(tombstones.c.resource_key, tombstones.c.at)
+    )
+    return [Tombstone(**row) for row in tx.execute(chosen).mappings()]
 
 
 def list_all(tx: Connection) -> list[Tombstone]:
