@@ -11,6 +11,7 @@ import pytest
 
 from imgrepl.actions.version_requests import VersionView
 from imgrepl.azure import shapes
+from imgrepl.cli import image_tree
 from imgrepl.cli.answer import Answer
 from imgrepl.cli.blocks import Block, Column, Facts, Grid, Lines
 from imgrepl.cli.health_page import health_page
@@ -277,6 +278,20 @@ def answers() -> Iterator[Answer]:
     yield Answer(DAMAGED, page=health_page)
     yield Answer(CHECKED, page=check_page)
     yield Answer([version["imgrepl"]["replicas"][2] | {"note": "x" * 200}])
+
+
+def test_more_versions_than_anybody_reads_are_left_out_and_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = USED["versions"][0]
+    many = [{**first, "version": f"1.0.{patch}"} for patch in range(image_tree.VERSIONS_SHOWN_MAX)]
+    fits = shown(monkeypatch, 100, Answer({**USED, "versions": many}, page=usage_page))
+    assert any("1.0.499" in line for line in fits)
+    too_many = {**USED, "versions": [*many, {**first, "version": "1.1.0"}]}
+    lines = shown(monkeypatch, 100, Answer(too_many, page=usage_page))
+    assert not any("1.0.499" in line for line in lines)
+    assert any(line.startswith("501 versions, more than 500") for line in lines)
+    assert any("  debian" in line for line in lines)
 
 
 @pytest.mark.parametrize("width", [100, 80, 60, 40])

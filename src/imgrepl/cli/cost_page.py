@@ -5,7 +5,7 @@ from typing import Any
 
 from imgrepl.cli import human
 from imgrepl.cli.blocks import Block, Column, Facts, Grid, Lines
-from imgrepl.cli.image_tree import image_tree
+from imgrepl.cli.image_tree import image_tree, left_out
 
 Json = Mapping[str, Any]
 
@@ -34,6 +34,7 @@ def cost_page(cost: Json) -> Iterator[Block]:
     by_region = [{**region, "name": region["region"]} for region in cost["regions"]]
     by_month = [{**month, "name": month["month"]} for month in cost["months"]]
     yield Grid([*image_tree(cost), total], (Column("Image", "name"), *_FIGURES), cost["month"])
+    yield Lines(left_out(cost))
     yield Grid([*by_region, total], (Column("Region", "name"), *_FIGURES))
     yield Grid(by_month, (Column("Month", "name"), *_FIGURES))
     yield Lines([_saved(cost["saved"])], "Saved by deduplication and compression")

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imgrepl.cli import human
-from imgrepl.cli.blocks import Block, Column, Grid
-from imgrepl.cli.image_tree import image_tree
+from imgrepl.cli.blocks import Block, Column, Grid, Lines
+from imgrepl.cli.image_tree import image_tree, left_out
 
 Json = Mapping[str, Any]
 
@@ -32,6 +32,7 @@ def usage_page(usage: Json) -> Iterator[Block]:
     total = {**usage["total"], "name": "all"}
     by_region = [{**region, "name": region["region"]} for region in usage["regions"]]
     yield Grid([*image_tree(usage), total], (Column("Image", "name"), *_FIGURES))
+    yield Lines(left_out(usage))
     yield Grid([*by_region, total], (Column("Region", "name"), *_FIGURES))
     yield Grid([_shown(limit) for limit in usage["limits"]], _LIMITS)
 
