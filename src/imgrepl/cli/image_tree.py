@@ -35,10 +35,8 @@ def left_out(report: Json) -> list[str]:
     count = len(report["versions"])
     if count <= VERSIONS_SHOWN_MAX:
         return []
-    return [
-        f"{counted(count, 'version')}, more than {VERSIONS_SHOWN_MAX}, are not listed:"
-        + " -r GALLERY shows those of one gallery, -o json all of them"
-    ]
+    way_out = "-r GALLERY shows those of one gallery, -o json all of them"
+    return [f"{counted(count, 'version')}, more than {VERSIONS_SHOWN_MAX}, not listed: {way_out}"]
 
 
 def _grouped(entries: Sequence[Json], name: Callable[[Json], str]) -> dict[str, list[Json]]:
