@@ -10,9 +10,9 @@ def unread_error(unread: Sequence[str]) -> ImgreplError | None:
     """That a bucket holds more than it gave; None where it gave all."""
     if not unread:
         return None
+    what = "1 record or manifest" if len(unread) == 1 else f"{len(unread)} records or manifests"
     return Corrupt(
-        f"{len(unread)} records or manifests of the bucket could not be read: what they are of was"
-        " not brought",
+        f"{what} of the bucket could not be read: what that is of was not brought",
         code="RecordDamaged",
         details=unread[:20],
         hint="take another copy of the export, or another region's bucket, and run it again",
