@@ -67,8 +67,8 @@ class Reads(Protocol):
 class Hurries(Protocol):
     """May be asked with less patience than it has."""
 
-    def hurried(self) -> Reads:
-        """The same objects, from who tries a few times within a second or so, not for long."""
+    def within(self, seconds: float) -> Reads:
+        """The same objects, from who asks again for so long at most; 0: from who asks once."""
 
 
 @runtime_checkable

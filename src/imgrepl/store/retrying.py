@@ -14,7 +14,6 @@ from imgrepl.store.protocols import Body, DeleteFailure, ObjectInfo, Store
 from imgrepl.store.wrapping import StoreWrapper
 
 _Answer = TypeVar("_Answer")
-_HURRIED_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +45,12 @@ class RetryingStore(StoreWrapper):
         self._policy = policy
         self._clock = clock
 
-    def hurried(self) -> "RetryingStore":
-        """The same store, tried a few times within a second or so."""
-        few = replace(self._policy, attempts_max=min(self._policy.attempts_max, _HURRIED_ATTEMPTS))
-        return RetryingStore(self.inner, few, self._clock)
+    def within(self, seconds: float) -> "RetryingStore":
+        """The same store, asked again for so long at most; with 0 it is asked once."""
+        deadline = min(self._policy.deadline_seconds, seconds)
+        attempts = self._policy.attempts_max if seconds else 1
+        policy = replace(self._policy, deadline_seconds=deadline, attempts_max=attempts)
+        return RetryingStore(self.inner, policy, self._clock)
 
     def head(self, key: str) -> ObjectInfo:
         return self._try(lambda _: self.inner.head(key))
