@@ -91,6 +91,15 @@ def test_no_stored_name_is_followed(tmp_path: Path, name: str) -> None:
         assert caught.value.message.isprintable()
 
 
+def test_a_long_name_of_control_characters_is_shown_short(tmp_path: Path) -> None:
+    overlay("base" + "\1" * 500 + ".raw").build().write_to(tmp_path / "top.qcow2")
+    source = open_source(tmp_path / "top.qcow2")
+    with pytest.raises(Invalid, match=r"base.*….*\.raw") as caught:
+        open_disk(source)
+    source.close()
+    assert len(caught.value.message) < 1000
+
+
 def test_a_stored_name_never_stands_for_another_of_the_named_files() -> None:
     with pytest.raises(Invalid) as caught:
         opened(overlay(), base(name="other.raw"), base(name="another.raw"))

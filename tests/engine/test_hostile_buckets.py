@@ -100,6 +100,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], None]] = {
     "a count that no number can be": set_field("replica_count", 1 << 70),
     "replicas without end": set_in_target("replica_count", 1 << 40),
     "negative replicas": set_in_target("replica_count", -1),
+    "no replica": set_in_target("replica_count", 0),
     "a region without name": set_in_target("name", None),
     "a region twice": double_target,
     "a LUN twice": double_disk,

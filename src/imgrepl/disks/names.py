@@ -4,12 +4,21 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from imgrepl.errors import Invalid
 
+_SHOWN_CHARS_MAX = 256
+"""As many as a file name may have; of a path the end says most."""
 _REFUSED_CHARACTERS = frozenset('/\\:"*?<>|')
 
 
 def printable(text: str) -> str:
     """`text` with everything a terminal or a log could act on written as an escape."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shown(stored: str) -> str:
+    """A name out of an image as messages have it: printable, of a long one beginning and end."""
+    text = printable(stored)
+    half = _SHOWN_CHARS_MAX // 2
+    return text if len(text) <= _SHOWN_CHARS_MAX else f"{text[:half]}…{text[-half:]}"
 
 
 def plain_file_name(stored: str, *, field: str, target: str) -> str:
@@ -25,7 +34,7 @@ def plain_file_name(stored: str, *, field: str, target: str) -> str:
     _refuse_impossible(name, field=field, target=target)
     if name in {".", ".."} or not _REFUSED_CHARACTERS.isdisjoint(name):
         raise Invalid(
-            f"{field} is {printable(stored)!r}, which leads out of the image's own directory",
+            f"{field} is {shown(stored)!r}, which leads out of the image's own directory",
             code="ParentOutsideDirectory",
             target=target,
             hint="stored paths are never followed: name the file with --parent FILE",
@@ -49,7 +58,7 @@ def _refuse_impossible(name: str, *, field: str, target: str) -> None:
     if not name or len(name.encode(errors="replace")) > 255:
         fault = f"holds {len(name)} characters; a file name has 1 to 255 bytes"
     elif any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in name):
-        fault = f"is {printable(name)!r}: control characters and lone surrogates are no file name"
+        fault = f"is {shown(name)!r}: control characters and lone surrogates are no file name"
     else:
         return
     raise Invalid(f"{field} {fault}", code="ImageDamaged", target=target)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 from imgrepl.disks.disk import ByteSource, Disk
-from imgrepl.disks.names import printable
+from imgrepl.disks.names import shown
 from imgrepl.disks.options import OpenOptions
 from imgrepl.disks.source import FileSource, identity_of, open_source
 from imgrepl.errors import Invalid, NotFound
@@ -111,4 +111,4 @@ def _candidates(
 
 def describe_names(names: Sequence[str]) -> str:
     """The file names, for the `wanted` of `open_parent`."""
-    return " or ".join(repr(printable(name)) for name in dict.fromkeys(names))
+    return " or ".join(repr(shown(name)) for name in dict.fromkeys(names))

@@ -9,7 +9,7 @@ import os
 from pathlib import PurePosixPath, PureWindowsPath
 
 from imgrepl.disks.disk import ByteSource, Disk
-from imgrepl.disks.names import printable
+from imgrepl.disks.names import printable, shown
 from imgrepl.disks.options import OpenOptions
 from imgrepl.disks.parents import open_parent
 from imgrepl.disks.qcow2_header import Header
@@ -42,7 +42,7 @@ def open_backing(source: ByteSource, header: Header, options: OpenOptions) -> Di
             (),
             options,
             matches=lambda candidate: _file_name(candidate.name) in names,
-            wanted=f"its backing file {printable(header.backing_name)!r}",
+            wanted=f"its backing file {shown(header.backing_name)!r}",
             expected_format=_READER_OF.get(stated, stated) if stated else None,
         )
     except Invalid as fault:
@@ -50,7 +50,7 @@ def open_backing(source: ByteSource, header: Header, options: OpenOptions) -> Di
             raise
         # One was chosen and then left out, because the chain has passed it already.
         raise Invalid(
-            f"{source.name} needs its backing file {printable(header.backing_name)!r}; the file "
+            f"{source.name} needs its backing file {shown(header.backing_name)!r}; the file "
             "named as that is the image itself or one that stands on it",
             code="ParentCycle",
             target=source.name,
@@ -94,8 +94,7 @@ def _file_name(path: str) -> str:
 
 def _not_named(code: str, source: ByteSource, what: str, stored: str) -> Invalid:
     return Invalid(
-        f"{source.name} needs its {what} {printable(stored)!r}, and names in images are not "
-        "followed",
+        f"{source.name} needs its {what} {shown(stored)!r}, and names in images are not followed",
         code=code,
         target=source.name,
         hint="name it with --parent FILE",

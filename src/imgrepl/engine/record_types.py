@@ -32,6 +32,8 @@ _COUNTS = {
     "soft_delete_retention_days": 36_500,
 }
 """Numbers that may not be as large as the index could hold."""
+_POSITIVE = frozenset({"replica_count"})
+"""Numbers that may not be 0."""
 
 
 def fault_of(value: object, name: str = "") -> str | None:
@@ -78,7 +80,7 @@ def _fault_of_plain(value: object, kind: type, name: str) -> str | None:
     if isinstance(value, bool | Enum | types.NoneType):
         return None
     if isinstance(value, int):
-        fits = 0 <= value <= _COUNTS.get(name, NUMBER_MAX)
+        fits = (name in _POSITIVE) <= value <= _COUNTS.get(name, NUMBER_MAX)
     elif isinstance(value, str):
         fits = _is_text(value)
     elif isinstance(value, datetime):
