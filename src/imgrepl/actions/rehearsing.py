@@ -7,7 +7,7 @@ from imgrepl.actions import disk_sources, publishing
 from imgrepl.actions.context import Context
 from imgrepl.actions.disk_sources import VERSION_SCHEME, DiskRequest
 from imgrepl.actions.version_requests import VersionView
-from imgrepl.engine import pointing, publisher
+from imgrepl.engine import pointing, rehearsal
 from imgrepl.engine.ingest import IngestCounts
 from imgrepl.engine.reading import allocated_bytes
 from imgrepl.engine.replicator import plan_version, supposed_parts
@@ -135,7 +135,7 @@ def _read(
 ) -> tuple[list[IngestedDisk], IngestCounts, dict[PackId, int]]:
     home = existing_home(ctx, wanted)
     with disk_sources.opened(ctx, disks) as opened:
-        ingested, counts, sink = publisher.rehearse(ctx.engine, home, opened, str(wanted.id))
+        ingested, counts, sink = rehearsal.rehearse(ctx.engine, home, opened, str(wanted.id))
     return ingested, counts, sink.packs
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from imgrepl.engine.dedup_cache import DedupCache
+from imgrepl.engine.dedup_entries import Slot
 from imgrepl.model.ids import ChunkId, PackId
 
 
@@ -32,6 +32,13 @@ class Decision(NamedTuple):
     new: bool
 
 
+class KnownChunks(Protocol):
+    """The dedup cache, or what stands for it."""
+
+    def lookup(self, chunk_ids: Sequence[ChunkId]) -> list[Slot | None]:
+        """Where each chunk is, or None."""
+
+
 class Deduplicator:
     """Knows each chunk that the source place has, or is about to get from this operation.
 
@@ -41,7 +48,7 @@ class Deduplicator:
     """
 
     def __init__(
-        self, cache: DedupCache, pin: Callable[[Iterable[PackId]], dict[PackId, int]]
+        self, cache: KnownChunks, pin: Callable[[Iterable[PackId]], dict[PackId, int]]
     ) -> None:
         self._cache = cache
         self._pin = pin

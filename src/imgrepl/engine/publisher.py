@@ -14,7 +14,6 @@ from imgrepl.engine.dedup import Deduplicator
 from imgrepl.engine.guest_digest import GuestDigest
 from imgrepl.engine.ingest import Ingest, IngestCounts, PackSink
 from imgrepl.engine.lease import Lease
-from imgrepl.engine.packer import ClosedPack
 from imgrepl.engine.reading import allocated_bytes
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.sealer import IngestedDisk, Promotion
@@ -112,42 +111,6 @@ def presence(engine: Engine, place: Place | None) -> PackLengths:
         return {pack_id: row.pack_bytes for pack_id, row in rows.items()}
 
     return present
-
-
-def rehearse(
-    engine: Engine, home: Place | None, disks: Sequence[DiskSource], subject: str
-) -> tuple[list[IngestedDisk], IngestCounts, "Discarded"]:
-    """Does all of the reading and none of the writing: what an ingest into `home` would send.
-
-    `home` is None where the place does not exist yet, so that everything is new to it.
-    """
-    with engine.open_cache() as cache:
-        sink = Discarded()
-        reporter = Reporter(engine, "read", subject)
-        with reporter:
-            ingested, counts = ingest_disks(
-                engine, disks, Deduplicator(cache, presence(engine, home)), sink, reporter
-            )
-    return ingested, counts, sink
-
-
-class Discarded:
-    """A `PackSink` that names packs, counts them and lets them go."""
-
-    def __init__(self) -> None:
-        self.packs: dict[PackId, int] = {}
-
-    def submit(self, pack: ClosedPack) -> None:
-        """Encodes `pack`, as its length and name are part of the answer."""
-        pack_id, body = pack.encode()
-        self.packs[pack_id] = len(body)
-
-    def finished(self) -> list[ClosedPack]:
-        """None: nothing becomes durable, so every chunk stays in the deduplicator."""
-        return []
-
-    def drain(self) -> None:
-        """Has nothing to wait for."""
 
 
 def ingest_disks(

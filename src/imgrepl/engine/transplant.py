@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from threading import BoundedSemaphore
 
-from imgrepl.engine import footers, places, publisher, resume, sealer
+from imgrepl.engine import footers, places, publisher, rehearsal, resume, sealer
 from imgrepl.engine.bringing import bring
 from imgrepl.engine.context import Engine
 from imgrepl.engine.dedup import ChunkRef, Deduplicator, OpenPack
@@ -22,7 +22,8 @@ from imgrepl.engine.foreign import ForeignVersion, PackNeed, needs_of
 from imgrepl.engine.ingest import IngestCounts
 from imgrepl.engine.lease import Lease
 from imgrepl.engine.packer import ClosedPack, Packer
-from imgrepl.engine.publisher import Discarded, DiskSource, check_stated, pinning, presence
+from imgrepl.engine.publisher import DiskSource, check_stated, pinning, presence
+from imgrepl.engine.rehearsal import Discarded
 from imgrepl.engine.reporting import Reporter
 from imgrepl.engine.sealer import IngestedDisk
 from imgrepl.engine.server_copy import copy_pack
@@ -152,7 +153,7 @@ def rehearse(
     """
     sink = Rehearsed()
     if foreign.engine.domain != engine.domain:
-        _ingested, counts, recut = publisher.rehearse(engine, home, _disks(foreign), subject)
+        _ingested, counts, recut = rehearsal.rehearse(engine, home, _disks(foreign), subject)
         sink.packs = recut.packs
         return counts, sink
     with engine.index.read() as tx:
