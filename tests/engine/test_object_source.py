@@ -64,8 +64,17 @@ def test_what_was_read_last_is_not_asked_for_again() -> None:
 
 def test_no_more_than_four_blocks_are_kept() -> None:
     source = ObjectSource(stored(), KEY, "name")
-    read(source, 0, len(CONTENT))
+    for start in range(0, len(CONTENT), 1024):
+        read(source, start, min(1024, len(CONTENT) - start))
     assert len(source._blocks) == 4
+
+
+def test_whole_blocks_are_not_kept() -> None:
+    """A disk that is read from its beginning to its end asks for each once."""
+    source = ObjectSource(stored(), KEY, "name")
+    whole = len(CONTENT) // 4096 * 4096
+    assert read(source, 0, whole) == CONTENT[:whole]
+    assert not source._blocks
     source.close()
     assert not source._blocks
 

@@ -26,7 +26,7 @@ from imgrepl.settings import Settings
 if TYPE_CHECKING:
     from imgrepl.engine.dedup_cache import DedupCache
 
-_CACHE_MEMORY_BYTES = 48 << 20
+_CACHE_MEMORY_BYTES = 32 << 20
 
 
 @contextmanager

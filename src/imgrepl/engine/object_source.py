@@ -13,7 +13,7 @@ _BLOCKS_KEPT = 4
 
 
 class ObjectSource:
-    """A `ByteSource` over one object. Keeps the last four blocks of 4 MiB.
+    """A `ByteSource` over one object. Keeps the last four blocks of 4 MiB that were read in parts.
 
     It has no holes to tell of: an image's own tables say what need not be read.
     """
@@ -47,7 +47,11 @@ class ObjectSource:
         done = 0
         while done < len(buffer):
             number, start = divmod(offset + done, _BLOCK_BYTES)
-            part = self._block(number)[start : start + len(buffer) - done]
+            wanted = len(buffer) - done
+            if start == 0 and wanted >= _BLOCK_BYTES and number not in self._blocks:
+                part = self._get(offset + done, _BLOCK_BYTES)  # a window: nothing comes back for it
+            else:
+                part = self._block(number)[start : start + wanted]
             buffer[done : done + len(part)] = part
             done += len(part)
 

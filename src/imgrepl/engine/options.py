@@ -15,7 +15,7 @@ class EngineOptions:
     """Every bound the engine keeps, with what it costs.
 
     Memory at the peak of an ingest: `window_bytes` x (2 x `windows_in_flight` + 3), plus
-    `pack_bytes_target` x (`uploads_in_flight` + 2); of a replication `transfer_budget_bytes`, plus
+    `pack_bytes_target` x (`uploads_in_flight` + 1); of a replication `transfer_budget_bytes`, plus
     `region_uploads` packs for each region that was detached; of a download `pack_bytes_target` x 2
     x `downloads_in_flight`.
     """
@@ -24,7 +24,7 @@ class EngineOptions:
     """Threads that hash, compress or decode."""
     window_bytes: int = 4 * MEBIBYTE
     """Bytes of a disk that are read and cut at once; divides 64 MiB."""
-    windows_in_flight: int = 6
+    windows_in_flight: int = 4
     """Windows between reading and packing."""
     zstd_level: int = 3
     zstd_level_update: int = 6

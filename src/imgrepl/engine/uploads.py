@@ -81,6 +81,7 @@ class PackUploads:
                 with self._index.begin() as tx:
                     packs.confirm(tx, self._place.id, pack_id, proof)
                 self.put_packs.add(pack_id)
+            pack.bodies.give_back(body)
             self._cache.add_pack(pack_id, pack.entries)
             return pack
         finally:
