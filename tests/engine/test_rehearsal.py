@@ -1,6 +1,5 @@
 """A dry run: what would be sent counts as sent, and memory does not grow with the disk."""
 
-import gc
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ import pytest
 from engine.pieces import PieceDisk, blocks
 from engine.test_ingest import MEBIBYTE, OPTIONS, Endless
 from imgrepl.disks.disk import Disk
-from imgrepl.engine.dedup import ChunkRef, Deduplicator
+from imgrepl.engine.dedup import Deduplicator
 from imgrepl.engine.dedup_cache import MEMORY_BYTES_MIN, DedupCache
 from imgrepl.engine.ingest import Ingest, IngestCounts
 from imgrepl.engine.packer import ClosedPack
@@ -25,11 +24,11 @@ class Counting(Discarded):
     """Counts the chunks that are remembered whenever a pack is let go."""
 
     most_remembered = 0
+    deduplicator: Deduplicator
 
     def submit(self, pack: ClosedPack) -> None:
         super().submit(pack)
-        alive = sum(isinstance(one, ChunkRef) for one in gc.get_objects())
-        self.most_remembered = max(self.most_remembered, alive)
+        self.most_remembered = max(self.most_remembered, len(self.deduplicator._pending))
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def rehearse(
 ) -> tuple[Counting, IngestCounts]:
     sent, there = caches
     sink = Counting(sent)
-    deduplicator = Deduplicator(
+    deduplicator = sink.deduplicator = Deduplicator(
         Supposed(sent, there), lambda ids: {one: 1 for one in ids if one in (present or {})}
     )
     with ThreadPoolExecutor(2) as pool:
