@@ -108,6 +108,22 @@ def test_a_process_killed_before_any_statement_of_a_migration_leaves_the_old_ind
     assert int(run.stdout) > 4 * len(upgrade.REVISIONS)
 
 
+def test_a_new_sqlite_index_is_what_all_migrations_make_of_an_empty_file(tmp_path: Path) -> None:
+    """`python scripts/schema_snapshot.py` writes it again."""
+    made = {}
+    for name, make in (
+        ("snapshot", upgrade.make_from_snapshot),
+        ("migrations", lambda tx: old_indexes.migrated(tx, "head")),
+    ):
+        url = f"sqlite:///{tmp_path / name}.db"
+        engine = sa.create_engine(url)
+        with engine.begin() as tx:
+            make(tx)
+        engine.dispose()
+        made[name] = old_indexes.dump_of(url)
+    assert made["snapshot"] == made["migrations"]
+
+
 def test_an_index_of_a_later_schema_keeps_every_byte(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     url = f"sqlite:///{path}"

@@ -15,6 +15,8 @@ REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every revision this program knows, oldest first; a test compares them with `migrations/`."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+SNAPSHOT = _MIGRATIONS / "new_sqlite.sql"
+"""What all migrations together make of an empty SQLite file; a test compares the two."""
 
 
 def is_current(tx: Connection) -> bool:
@@ -39,7 +41,10 @@ def upgrade(tx: Connection, new_domain: DedupDomain) -> None:
     revision = known_revision(tx)
     if revision == REVISIONS[-1]:
         return
-    _run_migrations(tx)
+    if revision is None and tx.dialect.name == "sqlite":
+        make_from_snapshot(tx)
+    else:
+        _run_migrations(tx)
     if revision is None:
         identity.make(tx, new_domain)
 
@@ -65,6 +70,13 @@ def known_revision(tx: Connection) -> str | None:
             hint="use the newer imgrepl that upgraded it",
         )
     return revision
+
+
+def make_from_snapshot(tx: Connection) -> None:
+    """A new index in a twentieth of the time: no migration is run, and Alembic not imported."""
+    for statement in SNAPSHOT.read_text(encoding="utf-8").split(";\n\n"):
+        if statement:
+            tx.exec_driver_sql(statement)
 
 
 def _run_migrations(tx: Connection) -> None:
