@@ -1,7 +1,8 @@
 # Everything a person runs here. Needs Python 3.11 or newer; makes its own environment in .venv.
 
 PYTHON ?=
-JOBS ?= 2
+# One more than two processors: tests with real servers wait for a good part of their time.
+JOBS ?= 3
 IMAGE ?=
 # What `make images` makes: hostile synthetic files debian (the last needs root on Debian, a mirror)
 IMAGES ?= hostile synthetic files
@@ -28,7 +29,7 @@ quickstart:  ## three regions on this machine, two published versions, one prove
 	@scripts/environment.sh lab
 	@.venv/bin/python scripts/quickstart.py $(if $(IMAGE),--image "$(IMAGE)")
 
-test:  ## the whole check: tools, format, lint, types, rooms, every test; JOBS=2 TESTS=tests
+test:  ## the whole check: tools, format, lint, types, rooms, every test; JOBS=3 TESTS=tests
 	@scripts/environment.sh dev
 	@scripts/test_tools.sh
 	@scripts/check.sh
@@ -59,7 +60,7 @@ copies:  ## copies, exports, imports and moves of a home that crash at further m
 	.venv/bin/pytest -q -m slow tests/actions/test_copying.py tests/actions/test_portable.py \
 		tests/actions/test_moving_home.py tests/e2e/test_copies.py
 
-simulate:  ## simulated worlds with every fault, SEEDS=10000 JOBS=2 FIRST=1; goes on where it was stopped
+simulate:  ## simulated worlds with every fault, SEEDS=10000 JOBS=3 FIRST=1; goes on where it was stopped
 	@scripts/environment.sh dev
 	@.venv/bin/python scripts/simulate.py --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
 
