@@ -1,4 +1,6 @@
-"""Writes an index and its places as a program wrote them: `python make_index.py FOLDER`.
+"""Writes an index and its places as a program wrote them: `make_index.py /srv/images/NUMBER`.
+
+Records keep the path of their disk, so that the folder's is one that says nothing.
 
 Run once by the last program of each schema, and kept under the schema's number. What is there is
 never written again: `test_old_indexes.py` reads it for ever. Where the next schema has come

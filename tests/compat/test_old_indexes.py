@@ -85,3 +85,11 @@ def test_a_store_of_an_earlier_program_is_served_and_goes_on(cli: Cli, tmp_path:
     cli("collect", "--yes")
     assert sha256_of(cli, "2.0.0", tmp_path) == hashlib.sha256(disk_of("1.0.0")).hexdigest()
     assert cli("index", "check")["faults"] == []
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_what_is_kept_does_not_say_where_it_was_made(schema: str) -> None:
+    """`make_index.py /srv/images/NUMBER` makes it: records keep the path of their disk."""
+    for path in (INDEXES / schema).rglob("records/**/*.json"):
+        for disk in json.loads(path.read_bytes())["body"]["fields"].get("disks", ()):
+            assert disk["source"].startswith("/srv/images/"), path
