@@ -10,8 +10,6 @@ from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from imgrepl.gallery import upgrade
 
@@ -39,10 +37,7 @@ _OBJECTS = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
 def _migrate(path: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as tx:
-        config = Config()
-        config.set_main_option("script_location", str(upgrade.SNAPSHOT.parent))
-        config.attributes["connection"] = tx
-        command.upgrade(config, "head")
+        upgrade.run_migrations(tx)
     engine.dispose()
 
 

@@ -66,7 +66,9 @@ def test_chunks_are_forgotten_once_their_pack_is_named(
 ) -> None:
     sink, counts = rehearse(Endless(16 * MEBIBYTE), caches)
     assert counts.new_bytes == 16 * MEBIBYTE
+    assert len(sink.packs) > 16 * MEBIBYTE // (2 * OPTIONS.pack_bytes_target)
     chunks = 16 * MEBIBYTE // (32 << 10)
+    assert sink.most_remembered > 0
     assert sink.most_remembered < chunks / 4
 
 

@@ -44,7 +44,7 @@ def upgrade(tx: Connection, new_domain: DedupDomain) -> None:
     if revision is None and tx.dialect.name == "sqlite":
         make_from_snapshot(tx)
     else:
-        _run_migrations(tx)
+        run_migrations(tx)
     if revision is None:
         identity.make(tx, new_domain)
 
@@ -79,7 +79,8 @@ def make_from_snapshot(tx: Connection) -> None:
             tx.exec_driver_sql(statement)
 
 
-def _run_migrations(tx: Connection) -> None:
+def run_migrations(tx: Connection) -> None:
+    """Every migration that the index does not have yet, in the caller's transaction."""
     from alembic import command
     from alembic.config import Config
 
